@@ -1,0 +1,33 @@
+# Two commands: `make report` runs the main job, `make test` runs the tests.
+# Each sets up its own virtual environment first, with the exact pins of constraints.txt.
+
+PYTHON ?= python3
+VENV ?= .venv
+OUT ?= out
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: report test check setup clean
+
+report: $(READY)
+	$(BIN)/portbench run --out $(OUT) --jobs $(JOBS)
+
+test: $(READY)
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not slow and not data and not gpu"
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Portbench needs Python 3.11 or newer; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(OUT)

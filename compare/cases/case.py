@@ -1,0 +1,166 @@
+"""What one comparison is: data, and no framework.
+
+A `Case` names a target that stands on both sides (`conv.Conv2d`), how it is built and called, and
+how each array is drawn. Axes have names: "n=2 c=3 h=9 w=8" gives names and sizes, and `c` is the
+channel axis, the one that channels-last code keeps last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+VERDICTS = ("same", "less-careful", "different", "leak", "unsupported", "error")
+
+KINDS = {
+    "normal": "N(mean, std)",
+    "uniform": "U(low, high)",
+    "distinct": "shuffled multiples of a step: no two closer than it, so selections are clear",
+    "simplex": "positive, summing to 1 over the channel axis (the last, where none is named c)",
+    "log_simplex": "the logarithm of a simplex",
+    "signs": "-1 or 1",
+    "bits": "keep-masks: 1 with probability keep",
+    "integers": "integers in [low, high)",
+    "permutation": "distinct integers 0 .. size - 1 over the last axis",
+    "given": "the numbers written in the case",
+}
+
+
+@dataclass(frozen=True)
+class Given:
+    """How one array is drawn: `axes` with sizes, a kind of KINDS, and that kind's options.
+
+    `grad` says whether the comparison asks for its gradient; integer kinds never have one.
+    """
+
+    axes: str
+    kind: str = "normal"
+    grad: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind {self.kind!r} of input; known: {', '.join(KINDS)}")
+        axis_names(self.axes)
+        axis_sizes(self.axes)
+
+    @property
+    def names(self) -> str:
+        return axis_names(self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return axis_sizes(self.axes)
+
+
+def draw(axes: str, kind: str = "normal", *, grad: bool = True, **options: Any) -> Given:
+    """A `Given` with its options written as keywords: draw("n=4", "integers", low=0, high=9)."""
+    return Given(axes, kind, grad, options)
+
+
+def labels(axes: str, classes: int, **options: Any) -> Given:
+    """Integer class labels in [0, classes)."""
+    return Given(axes, "integers", False, {"low": 0, "high": classes, **options})
+
+
+def axis_names(axes: str) -> str:
+    """ "n=2 c=3" -> "n c"; each name once."""
+    names = [part.split("=")[0] for part in axes.split()]
+    if len(set(names)) != len(names):
+        raise ValueError(f"an axis name stands twice in {axes!r}")
+    return " ".join(names)
+
+
+def axis_sizes(axes: str) -> tuple[int, ...]:
+    """ "n=2 c=3" -> (2, 3)."""
+    try:
+        return tuple(int(part.split("=")[1]) for part in axes.split())
+    except (IndexError, ValueError):
+        raise ValueError(f'axes {axes!r} must read like "n=2 c=3": name=size, blank between')
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pair, built and called one way, and what is expected of it.
+
+    target    dotted name below both sides: "conv.Conv2d", "loss.cross_entropy"
+    inputs    call arguments by torch's name, in order, each a `Given`
+    init      constructor arguments (classes only)
+    options   call arguments that are not arrays
+    out       axis names of the outputs, one string each; () takes the first input's names where
+              the rank agrees
+    train     train mode, or eval
+    masks     slots to fill, by module path ("mask", "encoder.dropout.mask")
+    mutates   function arguments that torch changes in place and JAX returns after its outputs
+    torch, jax            another target for one side: "package.module:name"
+    jax_init, jax_options what that side is given instead: how a planted fault is written
+    expect    the verdict that is right for it
+    why       what this case can tell apart that others cannot
+    """
+
+    target: str
+    inputs: Mapping[str, Given] = field(default_factory=dict)
+    init: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    out: tuple[str, ...] = ()
+    train: bool = True
+    masks: Mapping[str, Given] = field(default_factory=dict)
+    mutates: tuple[str, ...] = ()
+    torch: str = ""
+    jax: str = ""
+    jax_init: Mapping[str, Any] = field(default_factory=dict)
+    jax_options: Mapping[str, Any] = field(default_factory=dict)
+    expect: str = "same"
+    why: str = ""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.target}({self.call})")
+        if self.expect not in VERDICTS:
+            raise ValueError(f"{self.name}: unknown verdict {self.expect!r} expected")
+        unknown = set(self.mutates) - set(self.inputs)
+        if unknown:
+            raise ValueError(f"{self.name}: mutates {sorted(unknown)}, which is no input")
+
+    @property
+    def call(self) -> str:
+        """The arguments as one would write them: "stride=2, padding='same'"."""
+        arguments = {**(self.init or {}), **self.options}
+        return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
+    @property
+    def is_class(self) -> bool:
+        return self.init is not None
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an input has no elements, so that shapes are all there is to compare."""
+        return any(0 in given.shape for given in self.inputs.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the case does: a resumed run repeats a case that was edited."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+
+
+def vary(base: Case, *changes: Mapping[str, Any], train: Iterable[bool] = ()) -> list[Case]:
+    """`base` with each of `changes` merged into its constructor arguments or call options.
+
+    A change's key that is a field of Case (`inputs`, `out`, `train`, `why`, ...) replaces that
+    field; `init` merges into init; any other key goes to init for a class, to options for a
+    function. The first change is often {}: the base itself.
+    """
+    fields = set(Case.__dataclass_fields__)
+    cases = []
+    for change in changes:
+        whole = {key: value for key, value in change.items() if key in fields}
+        extra = {key: value for key, value in change.items() if key not in fields}
+        where = "init" if base.is_class else "options"
+        merged = {**(getattr(base, where) or {}), **(whole.pop(where, None) or {}), **extra}
+        if "inputs" in whole:
+            whole["inputs"] = {**base.inputs, **whole["inputs"]}
+        cases.append(replace(base, **{"name": "", **whole, where: merged}))
+    return cases

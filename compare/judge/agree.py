@@ -1,0 +1,206 @@
+"""The same function? With the same care? One array at a time, with no tolerance per case.
+
+T64, J64, T32, J32: what torch and JAX computed in float64 and float32, e(X) = max|X - T64| / s,
+s = max|T64|. Rounding differences shrink by 2^29 from float32 to float64, semantic ones do not:
+
+    same function   e(J64) <= K64 * u64 * max(1, e(T32) / u32)
+
+torch's own float32 error measures how much this computation amplifies rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from compare.judge.thresholds import CARE_BITS, CARE_FLOOR, FLOAT64_MARGIN, UNIT
+from compare.judge.verdict import Finding, Verdict, worst_of
+
+U64, U32 = UNIT["float64"], UNIT["float32"]
+
+
+def judge(
+    case: str,
+    records: Mapping[tuple[str, str], object],
+    may_be_empty: bool = False,
+) -> Verdict:
+    """The verdict on `case` from its four records, keyed by (side, precision).
+
+    A side that failed makes it `unsupported` or `error`, with that side's own words. A case that
+    compared no number at all, or only zeros, is an `error`: such a check cannot fail.
+    """
+    failures = [record for record in records.values() if record.error]
+    if failures:
+        says = "; ".join(dict.fromkeys(f"{one.side} side: {one.error}" for one in failures))
+        unsupported = all(one.unsupported for one in failures)
+        return Verdict(case, "unsupported" if unsupported else "error", says=says)
+
+    t64, j64 = records["torch", "float64"], records["jax", "float64"]
+    t32, j32 = records["torch", "float32"], records["jax", "float32"]
+    casts = {"torch": t64.casts, "jax": j64.casts}
+    findings = tuple(
+        compare(name, *(record.arrays.get(name) for record in (t64, j64, t32, j32)), casts)
+        for name in dict.fromkeys([*t64.arrays, *j64.arrays])
+    )
+    vacuous = vacuity(findings, t64.arrays, may_be_empty)
+    if vacuous and worst_of([one.verdict for one in findings] or ["same"]) == "same":
+        return Verdict(case, "error", findings, says=vacuous)
+    verdict = worst_of([one.verdict for one in findings])
+    facts = {"casts": [f"{side}: {cast}" for side in casts for cast in casts[side]]}
+    decided = Verdict(case, verdict, findings, facts={k: v for k, v in facts.items() if v})
+    return decided if verdict == "same" else _explained(decided)
+
+
+def _explained(verdict: Verdict) -> Verdict:
+    worst = verdict.worst
+    says = f"{worst.array}: {worst.says}" if worst else ""
+    return Verdict(verdict.case, verdict.verdict, verdict.findings, says, facts=verdict.facts)
+
+
+def vacuity(
+    findings: tuple[Finding, ...], arrays: Mapping[str, np.ndarray], may_be_empty: bool
+) -> str:
+    """Why this comparison could not have failed, or ""."""
+    if not findings:
+        return "nothing was compared: neither side returned an array"
+    if may_be_empty:
+        return ""
+    if all(array.size == 0 for array in arrays.values()):
+        return "nothing was compared: every array is empty"
+    if all(one.noise for one in findings):
+        return "nothing was compared but zeros: choose inputs that give numbers"
+    return ""
+
+
+def compare(
+    name: str,
+    t64: np.ndarray | None,
+    j64: np.ndarray | None,
+    t32: np.ndarray | None,
+    j32: np.ndarray | None,
+    casts: Mapping[str, tuple[str, ...]],
+) -> Finding:
+    """The finding on one array."""
+    if t64 is None or j64 is None:
+        side = "JAX" if t64 is None else "torch"
+        return Finding(name, "different", says=f"only the {side} side has this array")
+    shape = tuple(t64.shape)
+    if t64.shape != j64.shape:
+        says = f"shape {shape} in torch, {tuple(j64.shape)} in JAX (in torch's order of axes)"
+        return Finding(name, "different", shape, gap=math.inf, says=says)
+    if t64.dtype.kind in "iub" or j64.dtype.kind in "iub":
+        return exact(name, t64, j64)
+    if t64.dtype != j64.dtype:
+        says = f"dtype {t64.dtype} in torch, {j64.dtype} in JAX, in the float64 run"
+        return Finding(name, "leak", shape, says=f"{says}. {_casts(casts)}")
+    specials = _specials_differ(t64, j64)
+    if specials:
+        return Finding(name, "different", shape, gap=math.inf, says=specials)
+    return same_function(name, t64, j64, t32, j32, casts)
+
+
+def exact(name: str, torch: np.ndarray, jax: np.ndarray) -> Finding:
+    """Integers and booleans are equal or not; their width is the framework's own affair."""
+    shape = tuple(torch.shape)
+    kinds = {"i": "integer", "u": "integer", "b": "boolean", "f": "floating"}
+    if kinds[torch.dtype.kind] != kinds[jax.dtype.kind]:
+        says = f"{torch.dtype} in torch, {jax.dtype} in JAX"
+        return Finding(name, "different", shape, gap=math.inf, says=says)
+    unequal = np.count_nonzero(torch != jax)
+    if unequal:
+        where = tuple(int(i) for i in np.argwhere(torch != jax)[0]) if shape else ()
+        says = f"{unequal} of {torch.size} differ, first at {where}: {torch[where]}, {jax[where]}"
+        return Finding(name, "different", shape, gap=math.inf, says=says)
+    return Finding(name, "same", shape, noise=not np.any(torch))
+
+
+def same_function(
+    name: str,
+    t64: np.ndarray,
+    j64: np.ndarray,
+    t32: np.ndarray | None,
+    j32: np.ndarray | None,
+    casts: Mapping[str, tuple[str, ...]],
+) -> Finding:
+    """Two float64 arrays of one shape, with NaN and inf in the same places."""
+    scale = _largest(t64)
+    torch32, jax32 = error(t32, t64, scale), error(j32, j64, scale)
+    if scale == 0.0:
+        # Zero in torch: what is left elsewhere may be rounding, as large as torch's float32 shows.
+        stray, allowed = _largest(j64), FLOAT64_MARGIN * U64 / U32 * _largest(t32)
+        verdict = "same" if stray <= allowed else "different"
+        says = "" if verdict == "same" else f"all zero in torch, up to {stray:.3g} in JAX"
+        gap = math.inf if says else 0.0
+        return Finding(name, verdict, tuple(t64.shape), gap=gap, noise=True, says=says)
+    gap = error(j64, t64, scale)
+    amplification = max(1.0, torch32 / U32) if math.isfinite(torch32) else 1.0
+    bound = FLOAT64_MARGIN * U64 * amplification
+    bits = math.log2(max(jax32, CARE_FLOOR) / max(torch32, CARE_FLOOR))
+    finding = Finding(
+        name, "same", tuple(t64.shape), gap, bound, torch32, jax32, bits, noise=torch32 > 0.5
+    )
+    if not gap <= bound:
+        return _differs(finding, t64, j64, casts)
+    if bits > CARE_BITS:
+        says = f"JAX loses {bits:.1f} bits more than torch in float32 ({jax32:.2g}, {torch32:.2g})"
+        return _with(finding, "less-careful", says)
+    return finding
+
+
+def _differs(
+    finding: Finding, t64: np.ndarray, j64: np.ndarray, casts: Mapping[str, tuple[str, ...]]
+) -> Finding:
+    where = _worst_index(t64, j64)
+    says = (
+        f"off by {finding.gap:.3g} of the largest value in float64, rounding explains "
+        f"{finding.bound:.1g}; worst at {where}: torch {t64[where]:.9g}, JAX {j64[where]:.9g}"
+    )
+    as_float32 = finding.gap <= FLOAT64_MARGIN * max(U32, finding.torch32)
+    if as_float32 and any(casts.values()):
+        return _with(finding, "leak", f"{says}. {_casts(casts)}")
+    return _with(finding, "different", says)
+
+
+def _with(finding: Finding, verdict: str, says: str) -> Finding:
+    return Finding(**{**vars(finding), "verdict": verdict, "says": says})
+
+
+def _casts(casts: Mapping[str, tuple[str, ...]]) -> str:
+    named = [f"{side}: {cast}" for side, seen in casts.items() for cast in seen]
+    return "narrowed on the way: " + "; ".join(named) if named else "no narrowing cast was seen"
+
+
+def error(values: np.ndarray | None, reference: np.ndarray, scale: float) -> float:
+    """max|values - reference| / scale over finite places; inf where the shapes do not agree."""
+    if values is None or values.shape != reference.shape:
+        return math.inf
+    if scale == 0.0 or reference.size == 0:
+        return 0.0
+    finite = np.isfinite(reference)
+    gaps = np.abs(values[finite].astype(np.float64) - reference[finite])
+    worst = float(gaps.max(initial=0.0))
+    return math.inf if math.isnan(worst) else worst / scale
+
+
+def _largest(values: np.ndarray | None) -> float:
+    if values is None:
+        return 0.0
+    finite = values[np.isfinite(values)]
+    return float(np.abs(finite.astype(np.float64)).max(initial=0.0))
+
+
+def _worst_index(t64: np.ndarray, j64: np.ndarray) -> tuple[int, ...]:
+    gaps = np.where(np.isfinite(t64), np.abs(j64 - t64), 0.0)
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(gaps)), gaps.shape))
+
+
+def _specials_differ(t64: np.ndarray, j64: np.ndarray) -> str:
+    """NaN, inf and -inf stand in the same places, or this says where they do not."""
+    tests = {"NaN": np.isnan, "inf": np.isposinf, "-inf": np.isneginf}
+    for word, test in tests.items():
+        ours, theirs = test(t64), test(j64)
+        if np.any(ours != theirs):
+            return f"{word} in {ours.sum()} places in torch, in {theirs.sum()} in JAX"
+    return ""

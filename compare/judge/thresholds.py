@@ -1,0 +1,19 @@
+"""Every threshold of the judge, for all cases alike. None stands beside a test or a case.
+
+Each was set from `portbench run`, whose report plots all arrays of all cases: correct pairs lie
+below FLOAT64_MARGIN roundings, planted faults orders of magnitude above it.
+"""
+
+from __future__ import annotations
+
+UNIT = {"float64": 2.0**-53, "float32": 2.0**-24}
+"""Unit roundoff: half the distance from 1 to the next number."""
+
+FLOAT64_MARGIN = 2.0**10
+"""K64: how many roundings, each amplified as torch's own float32 error shows, count as none."""
+
+CARE_BITS = 5.0
+"""Bits that a float32 result may lose beyond what torch loses. A good pair reached 3.8 (13.6x)."""
+
+CARE_FLOOR = 4 * UNIT["float32"]
+"""Errors below this are the last bits of any float32 computation; below it nothing is lost."""

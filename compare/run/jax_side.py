@@ -1,0 +1,227 @@
+"""JAX's half of the harness: build, fill, call, pull back; some 20 cases share one compile."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from compare.cases.case import Case
+from compare.run import state, target
+from compare.run.audit import narrowing_casts
+from compare.run.draw import Givens
+from compare.run.record import Record, failed
+
+# Semantics are judged on code that is cheap to compile; care on code as users compile it.
+QUICK_COMPILE = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A case as a pure function of its arrays, and how to read what comes out.
+
+    call(diff, rest, cotangents) -> {"outputs", "grads", "buffers"}, all in JAX's layout.
+    """
+
+    case: Case
+    call: Callable[[dict, dict, list], dict]
+    arguments: tuple[dict, dict, list]
+    patterns: dict[str, str]
+
+
+def build(case: Case) -> nnx.Module:
+    """The module of `case`, with shapes for leaves: nothing is drawn or computed."""
+    init, _ = target.arguments(case, "jax")
+    cls = target.resolve(case, "jax")
+    parameters = inspect.signature(cls).parameters
+    needs = "rngs" in parameters and parameters["rngs"].default is inspect.Parameter.empty
+    module = nnx.eval_shape(lambda: cls(**init, **({"rngs": nnx.Rngs(0)} if needs else {})))
+    return set_mode(module, case.train)
+
+
+def set_mode(module: nnx.Module, train: bool) -> nnx.Module:
+    module.train() if train else module.eval()
+    return module
+
+
+def run(
+    cases: Sequence[Case], givens: Sequence[Givens], precision: str, device: str = "cpu"
+) -> list[Record]:
+    """Records of `cases` at `precision`, from one compile; a case that fails is set apart."""
+    with jax.enable_x64(precision == "float64"), jax.default_device(jax.devices(device)[0]):
+        programs, records = [], {}
+        for case, given in zip(cases, givens, strict=True):
+            try:
+                programs.append(program(case, given, precision))
+            except Exception as error:
+                records[case.name] = failed("jax", precision, error)
+        try:
+            records |= execute(programs, precision)
+        except Exception:
+            for one in programs:
+                try:
+                    records |= execute([one], precision)
+                except Exception as error:
+                    records[one.case.name] = failed("jax", precision, error)
+    return [records[case.name] for case in cases]
+
+
+def execute(programs: Sequence[Program], precision: str) -> dict[str, Record]:
+    """Compiles `programs` together, runs them once, and reads their arrays."""
+    if not programs:
+        return {}
+
+    def together(arguments: list[tuple]) -> list[dict]:
+        # One inner jit a case, so that the audit can tell the cases apart in the jaxpr.
+        calls = [jax.jit(one.call) for one in programs]
+        return [call(*given) for call, given in zip(calls, arguments, strict=True)]
+
+    traced = jax.jit(together).trace([one.arguments for one in programs])
+    quick = precision == "float64" and jax.default_backend() == "cpu"
+    compiled = traced.lower().compile(compiler_options=QUICK_COMPILE if quick else None)
+    results = jax.device_get(compiled([one.arguments for one in programs]))
+    casts = narrowing_casts(traced.jaxpr, len(programs))
+    return {
+        one.case.name: Record("jax", precision, read(one, result), seen)
+        for one, result, seen in zip(programs, results, casts, strict=True)
+    }
+
+
+def read(one: Program, result: dict) -> dict[str, np.ndarray]:
+    """The arrays of one result, named and laid out as torch's are."""
+    arrays = {}
+    for index, out in enumerate(result["outputs"]):
+        names = output_names(one.case, index, np.ndim(out))
+        arrays[f"output/{index}"] = state.to_torch(out, state.channels_last(names))
+    for kind in ("grad", "buffer"):
+        for name, value in result[f"{kind}s"].items():
+            pattern = one.patterns.get(name, "->")
+            arrays[f"{kind}/{name}"] = state.to_torch(np.asarray(value), pattern)
+    return arrays
+
+
+def output_names(case: Case, index: int, rank: int) -> str:
+    """The axis names of output `index`: the case's, or the first input's where the rank agrees."""
+    if case.out:
+        return case.out[min(index, len(case.out) - 1)]
+    first = next(iter(case.inputs.values())).names if case.inputs else ""
+    return first if len(first.split()) == rank else ""
+
+
+def program(case: Case, given: Givens, precision: str) -> Program:
+    """`case` as a pure function of arrays, with those arrays, at `precision`."""
+    dtype = jnp.dtype(precision)
+    patterns = input_patterns(case)
+    inputs = {k: cast(state.to_jax(v, patterns[k]), dtype) for k, v in given.inputs.items()}
+    diff = {
+        name: value
+        for name, value in inputs.items()
+        if case.inputs[name].grad and value.dtype.kind == "f" and name not in case.mutates
+    }
+    rest = {name: value for name, value in inputs.items() if name not in diff}
+    if case.is_class:
+        forward = module_forward(case, given, dtype, diff, rest, patterns)
+    else:
+        rest |= {k: state.to_jax(v, patterns[k]) for k, v in given.masks.items()}
+        forward = function_forward(case)
+    cotangents = [
+        cast(state.to_jax(c, state.channels_last(output_names(case, i, np.ndim(c)))), dtype)
+        for i, c in enumerate(given.cotangents)
+    ]
+    return Program(case, pulled_back(forward), (diff, rest, cotangents), patterns)
+
+
+def input_patterns(case: Case) -> dict[str, str]:
+    """How each argument and mask is laid out: weights by the leaf table, the rest by `c`."""
+    owner = "" if case.is_class else case.target.rpartition(".")[2]
+    arrays = {**case.inputs, **case.masks}
+    return {name: state.layout(owner, name, given.names) for name, given in arrays.items()}
+
+
+def cast(values: np.ndarray, dtype: Any) -> np.ndarray:
+    return values.astype(dtype) if values.dtype.kind == "f" else values
+
+
+def function_forward(case: Case) -> Callable:
+    """forward(diff, rest) -> (outputs, buffers); what torch mutates comes after the outputs."""
+    call = target.resolve(case, "jax")
+    _, options = target.arguments(case, "jax")
+
+    def forward(diff: dict, rest: dict) -> tuple[list, dict]:
+        given = {**diff, **rest}
+        outputs = target.flatten(call(**given, **options))
+        changed = dict(zip(case.mutates, outputs[len(outputs) - len(case.mutates) :], strict=True))
+        return outputs[: len(outputs) - len(changed)], changed
+
+    return forward
+
+
+def module_forward(
+    case: Case, given: Givens, dtype: Any, diff: dict, rest: dict, patterns: dict
+) -> Callable:
+    """The same for a module; adds its leaves and masks to `diff`, `rest` and `patterns`."""
+    graph, abstract = nnx.split(build(case))
+    flat = {".".join(map(str, path)): (path, var) for path, var in nnx.to_flat_state(abstract)}
+    filled = {name: var for name, (_, var) in flat.items() if var.get_value() is not None}
+    slots = {
+        name: var.shape for name, var in filled.items() if not isinstance(var, nnx.RngState)
+    }
+    carried = state.carry_leaves(given.leaves, given.owners, slots)
+    torch_path = {state.partner(path, slots): path for path in given.leaves}
+    masks = {name: state.to_jax(mask, patterns[name]) for name, mask in given.masks.items()}
+    absent = masks.keys() - flat.keys()
+    if absent:
+        raise AttributeError(f"the JAX module has no slot {sorted(absent)} for a given mask")
+    _, options = target.arguments(case, "jax")
+    for name, values in carried.items():
+        patterns[torch_path[name]] = state.leaf_pattern(given.owners[torch_path[name]])
+        holder = diff if isinstance(flat[name][1], nnx.Param) else rest
+        holder[torch_path[name]] = cast(values, dtype)
+    rest |= masks
+
+    def forward(diff: dict, rest: dict) -> tuple[list, dict]:
+        given = {**diff, **rest}
+        values = {name: given[torch_path[name]] for name in carried} | {m: given[m] for m in masks}
+        leaves = [(path, var.replace(values.get(name))) for name, (path, var) in flat.items()]
+        module = nnx.merge(graph, nnx.from_flat_state(leaves))
+        outputs = target.flatten(module(*(given[name] for name in case.inputs), **options))
+        after = {".".join(map(str, p)): v for p, v in nnx.to_flat_state(nnx.state(module))}
+        buffers = {
+            torch_path[name]: after[name].get_value()
+            for name in carried
+            if not isinstance(flat[name][1], nnx.Param)
+        }
+        return outputs, buffers
+
+    return forward
+
+
+def pulled_back(forward: Callable) -> Callable[[dict, dict, list], dict]:
+    """Outputs, buffers, and d<cotangent, output>/d diff for the floating outputs, in one call."""
+
+    def call(diff: dict, rest: dict, cotangents: list) -> dict:
+        def floating(diff: dict) -> tuple[list, tuple[list, dict]]:
+            outputs, buffers = forward(diff, rest)
+            outputs = [jnp.asarray(out) for out in outputs]
+            return [out for out in outputs if is_floating(out)], (outputs, buffers)
+
+        found, back, (outputs, buffers) = jax.vjp(floating, diff, has_aux=True)
+        pulled = [
+            ct for out, ct in zip(outputs, cotangents, strict=False) if is_floating(out)
+        ]
+        grads = {}
+        if found and diff and [x.shape for x in found] == [np.shape(ct) for ct in pulled]:
+            grads = back([jnp.asarray(ct, x.dtype) for x, ct in zip(found, pulled, strict=True)])[0]
+        return {"outputs": outputs, "grads": grads, "buffers": buffers}
+
+    return call
+
+
+def is_floating(value: Any) -> bool:
+    return jnp.issubdtype(value.dtype, jnp.floating)

@@ -1,0 +1,34 @@
+"""A Record: what one side computed at one precision, as named NumPy arrays in torch's order.
+
+Names say what an array is: "output/0", "grad/input", "grad/conv.weight", "buffer/running_mean".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+PRECISIONS = ("float64", "float32")
+
+
+@dataclass
+class Record:
+    """`arrays` by name; `casts`, the narrowing casts seen on the way; `error`, if it failed.
+
+    `unsupported` marks an error that says the side lacks the feature, not that it broke.
+    """
+
+    side: str
+    precision: str
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    casts: tuple[str, ...] = ()
+    error: str = ""
+    unsupported: bool = False
+
+
+def failed(side: str, precision: str, error: BaseException) -> Record:
+    """The record of a side that raised: the exception's type and first line, as users know it."""
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0] if lines else '(no message)'}"
+    return Record(side, precision, error=text, unsupported=isinstance(error, NotImplementedError))

@@ -1,0 +1,57 @@
+"""From a case's words to the thing itself: "conv.Conv2d" is torch_impl.conv.Conv2d and its twin."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from compare.cases.case import Case
+
+SIDES = ("torch", "jax")
+
+
+class TargetError(LookupError):
+    """A name that leads to no class or function."""
+
+
+def resolve(case: Case, side: str) -> Any:
+    """The class or function of `case` on `side`: its own target, or `package.module:name`."""
+    override = getattr(case, side)
+    if override:
+        module, colon, name = override.partition(":")
+        if not colon:
+            raise TargetError(f"{case.name}: write {override!r} as package.module:name")
+    else:
+        stem, _, name = case.target.rpartition(".")
+        module = f"{side}_impl.{stem}"
+    try:
+        found = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise TargetError(
+            f"{case.name}: no {name!r} in {module} on the {side} side ({error}); "
+            "check the case's target against that file's __all__"
+        ) from error
+    return found
+
+
+def arguments(case: Case, side: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """(constructor arguments, call options) of `case` on `side`, where a fault may differ."""
+    init, options = dict(case.init or {}), dict(case.options)
+    if side == "jax":
+        init.update(case.jax_init)
+        options.update(case.jax_options)
+    return init, options
+
+
+def flatten(outputs: Any) -> list[Any]:
+    """The arrays of a result, in order: tuples, lists, dicts and dataclass-like outputs."""
+    if outputs is None:
+        return []
+    if isinstance(outputs, Mapping):
+        return [leaf for value in outputs.values() for leaf in flatten(value)]
+    if isinstance(outputs, list | tuple):
+        return [leaf for value in outputs for leaf in flatten(value)]
+    return [outputs]

@@ -1,0 +1,154 @@
+"""torch's half of the harness: build, fill, call, pull back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from compare.cases.case import Case
+from compare.run import target
+from compare.run.draw import Givens, Leaf, cotangent
+from compare.run.record import Record, failed
+
+
+def build(case: Case) -> torch.nn.Module:
+    """The module of `case`, as its constructor makes it."""
+    init, _ = target.arguments(case, "torch")
+    return target.resolve(case, "torch")(**init)
+
+
+def leaves(case: Case) -> list[Leaf]:
+    """The leaves of the module of `case` (none for a function): parameters, then buffers."""
+    return module_leaves(build(case)) if case.is_class else []
+
+
+def module_leaves(module: torch.nn.Module) -> list[Leaf]:
+    """Every parameter and persistent buffer of `module`, with the class that owns it."""
+    owners = {path: type(child).__name__ for path, child in module.named_modules()}
+    named = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    state = module.state_dict(keep_vars=True)
+    return [
+        Leaf(
+            path=path,
+            owner=owners[path.rpartition(".")[0]],
+            shape=tuple(named[path].shape),
+            buffer=not isinstance(named[path], torch.nn.Parameter),
+            integer=not named[path].is_floating_point(),
+        )
+        for path in named
+        if path in state
+    ]
+
+
+def run(case: Case, given: Givens, precision: str, seed: int, device: str = "cpu") -> Record:
+    """Calls `case` at `precision`; fills `given.cotangents` on the first call, from the shapes."""
+    try:
+        return _run(case, given, precision, seed, device)
+    except Exception as error:
+        return failed("torch", precision, error)
+
+
+def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> Record:
+    dtype = getattr(torch, precision)
+    _, options = target.arguments(case, "torch")
+    inputs = {
+        name: tensor(values, dtype, device).requires_grad_(
+            case.inputs[name].grad and values.dtype.kind == "f" and name not in case.mutates
+        )
+        for name, values in given.inputs.items()
+    }
+    if case.is_class:
+        call = filled(build(case), given, dtype, device).train(case.train)
+        parameters = dict(call.named_parameters())
+    else:
+        call, parameters = target.resolve(case, "torch"), {}
+        options = {**options, **{k: tensor(v, dtype, device) for k, v in given.masks.items()}}
+    with NarrowingCasts() as casts:
+        outputs = target.flatten(apply(call, inputs, options, case.is_class))
+        if len(given.cotangents) < len(outputs):
+            given.cotangents = [
+                cotangent(case, i, tuple(out.shape), seed) for i, out in enumerate(outputs)
+            ]
+        wanted = {k: x for k, x in inputs.items() if x.requires_grad} | parameters
+        gradients = pull_back(outputs, given.cotangents, wanted)
+    arrays = {f"output/{i}": numpy(out) for i, out in enumerate(outputs)}
+    arrays |= {f"grad/{name}": numpy(value) for name, value in gradients.items()}
+    arrays |= {f"buffer/{name}": numpy(inputs[name]) for name in case.mutates}
+    if case.is_class:
+        arrays |= {f"buffer/{name}": numpy(value) for name, value in call.named_buffers()}
+    return Record("torch", precision, arrays, casts.seen())
+
+
+def apply(call: Any, inputs: dict, options: dict, positional: bool) -> Any:
+    """Functions are called by torch's argument names; a module's forward by position."""
+    return call(*inputs.values(), **options) if positional else call(**inputs, **options)
+
+
+def tensor(values: np.ndarray, dtype: torch.dtype, device: str) -> torch.Tensor:
+    """`values` as a fresh tensor: floats at `dtype`, integers and booleans as they are."""
+    fresh = torch.tensor(values, device=device)
+    return fresh.to(dtype) if fresh.is_floating_point() else fresh
+
+
+def numpy(value: torch.Tensor) -> np.ndarray:
+    return value.detach().resolve_conj().resolve_neg().cpu().numpy().copy()
+
+
+def filled(
+    module: torch.nn.Module, given: Givens, dtype: torch.dtype, device: str
+) -> torch.nn.Module:
+    """`module` holding the given leaves at `dtype`, and the given masks in its slots."""
+    module = module.to(device=device, dtype=dtype)
+    state = {path: tensor(values, dtype, device) for path, values in given.leaves.items()}
+    module.load_state_dict(state, strict=True)
+    for path, mask in given.masks.items():
+        owner, _, slot = path.rpartition(".")
+        holder = module.get_submodule(owner)
+        if not hasattr(holder, slot):
+            raise AttributeError(f"{type(holder).__name__} at {owner!r} has no slot {slot!r}")
+        setattr(holder, slot, tensor(mask, dtype, device))
+    return module
+
+
+def pull_back(
+    outputs: list[torch.Tensor],
+    cotangents: list[np.ndarray],
+    wanted: dict[str, torch.Tensor],
+) -> dict[str, torch.Tensor]:
+    """d<cotangent, output>/d wanted; zeros where an output does not depend on the leaf."""
+    pairs = [
+        (out, torch.tensor(ct, device=out.device).to(out.dtype))
+        for out, ct in zip(outputs, cotangents, strict=True)
+        if out.requires_grad
+    ]
+    if not pairs or not wanted:
+        return {}
+    outs, cts = zip(*pairs, strict=True)
+    found = torch.autograd.grad(outs, list(wanted.values()), cts, allow_unused=True)
+    return {
+        name: torch.zeros_like(leaf) if grad is None else grad
+        for (name, leaf), grad in zip(wanted.items(), found, strict=True)
+    }
+
+
+class NarrowingCasts(TorchDispatchMode):
+    """Notes every operation that takes a float64 tensor and gives a narrower floating one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        given = [x for x in target.flatten([args, kwargs]) if isinstance(x, torch.Tensor)]
+        if any(x.dtype == torch.float64 for x in given):
+            made = [x for x in target.flatten(result) if isinstance(x, torch.Tensor)]
+            if any(x.is_floating_point() and x.element_size() < 8 for x in made):
+                self._seen.add(str(func))
+        return result
+
+    def seen(self) -> tuple[str, ...]:
+        return tuple(sorted(self._seen))
