@@ -6,9 +6,11 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
-from compare.cases.case import Case
+from compare.cases.case import Case, Training
 from compare.judge.agree import judge
+from compare.judge.trajectory import judge_run
 from compare.judge.verdict import Verdict
+from compare.run.batches import DATASETS, minibatches
 from compare.run.draw import Givens, givens
 from compare.run.record import PRECISIONS, Record, failed
 
@@ -42,3 +44,29 @@ def check(cases: Sequence[Case], seed: int = 0, device: str = "cpu") -> list[Ver
         dataclasses.replace(verdict, expect=case.expect, why=case.why, seconds=share)
         for case, verdict in zip(cases, verdicts, strict=True)
     ]
+
+
+def check_training(training: Training, seed: int = 0, device: str = "cpu") -> Verdict:
+    """The verdict on a training run: both sides in lockstep, each step judged in float64."""
+    from compare.run import torch_side, torch_train  # torch before jax
+
+    from compare.run import jax_train  # isort: skip
+
+    started = time.perf_counter()
+    dataset = DATASETS[training.data](seed)
+    batches = list(minibatches(dataset, training.batch_size, training.steps, seed))
+    given = givens(training, torch_side.leaves(training), seed)
+    runs = {
+        (side, precision): half.train(training, given, batches, dataset.test, precision, device)
+        for precision in PRECISIONS
+        for side, half in (("torch", torch_train), ("jax", jax_train))
+    }
+    try:
+        verdict = judge_run(training.name, runs)
+    except Exception as error:
+        record = failed("training", "float64", error)
+        verdict = Verdict(training.name, "error", says=record.error)
+    seconds = time.perf_counter() - started
+    return dataclasses.replace(
+        verdict, expect=training.expect, why=training.why, seconds=seconds
+    )

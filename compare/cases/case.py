@@ -164,3 +164,42 @@ def vary(base: Case, *changes: Mapping[str, Any], train: Iterable[bool] = ()) ->
             whole["inputs"] = {**base.inputs, **whole["inputs"]}
         cases.append(replace(base, **{"name": "", **whole, where: merged}))
     return cases
+
+
+@dataclass(frozen=True)
+class Training:
+    """One model trained on both sides in lockstep, by a hand-written update.
+
+    target, loss, update   dotted names below both sides
+    data                   a data set of compare/run/batches.py, as input of the model
+    axes                   axis names of a batch of inputs
+    """
+
+    name: str
+    target: str
+    loss: str = "loss.cross_entropy"
+    update: str = "sgd.sgd"
+    data: str = "digits"
+    axes: str = "n c h w"
+    init: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 100
+    batch_size: int = 32
+    learning_rate: float = 0.1
+    torch: str = ""
+    jax: str = ""
+    jax_init: Mapping[str, Any] = field(default_factory=dict)
+    jax_update: Mapping[str, Any] = field(default_factory=dict)
+    expect: str = "same"
+    why: str = ""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def train(self) -> bool:
+        return True
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]

@@ -36,7 +36,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the comparison of one case came to, with its evidence."""
+    """What the comparison of one case came to, with its evidence.
+
+    `compared` counts the arrays that were compared; a trajectory keeps the worst finding of each
+    step, so it may exceed the findings.
+    """
 
     case: str
     verdict: str
@@ -45,11 +49,11 @@ class Verdict:
     expect: str = "same"
     why: str = ""
     seconds: float = 0.0
+    compared: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def compared(self) -> int:
-        return len(self.findings)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "compared", max(self.compared, len(self.findings)))
 
     @property
     def as_expected(self) -> bool:
@@ -62,7 +66,7 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; NaN and inf, which JSON lacks, become strings."""
-        return _plain({**asdict(self), "compared": self.compared})
+        return _plain(asdict(self))
 
 
 def _severity(finding: Finding) -> tuple[int, float]:

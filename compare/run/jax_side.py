@@ -39,7 +39,7 @@ def build(case: Case) -> nnx.Module:
     """The module of `case`, with shapes for leaves: nothing is drawn or computed."""
     init, _ = target.arguments(case, "jax")
     cls = target.resolve(case, "jax")
-    parameters = inspect.signature(cls).parameters
+    parameters = inspect.signature(cls.__init__).parameters
     needs = "rngs" in parameters and parameters["rngs"].default is inspect.Parameter.empty
     module = nnx.eval_shape(lambda: cls(**init, **({"rngs": nnx.Rngs(0)} if needs else {})))
     return set_mode(module, case.train)

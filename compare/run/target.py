@@ -17,13 +17,17 @@ class TargetError(LookupError):
 
 def resolve(case: Case, side: str) -> Any:
     """The class or function of `case` on `side`: its own target, or `package.module:name`."""
-    override = getattr(case, side)
-    if override:
-        module, colon, name = override.partition(":")
-        if not colon:
-            raise TargetError(f"{case.name}: write {override!r} as package.module:name")
-    else:
-        stem, _, name = case.target.rpartition(".")
+    try:
+        return named(getattr(case, side) or case.target, side)
+    except TargetError as error:
+        raise TargetError(f"{case.name}: {error}") from error
+
+
+def named(name: str, side: str) -> Any:
+    """What `stem.name` means on `side`, or `package.module:name` anywhere."""
+    module, colon, name = name.partition(":")
+    if not colon:
+        stem, _, name = module.rpartition(".")
         module = f"{side}_impl.{stem}"
     try:
         found = importlib.import_module(module)
@@ -31,8 +35,8 @@ def resolve(case: Case, side: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise TargetError(
-            f"{case.name}: no {name!r} in {module} on the {side} side ({error}); "
-            "check the case's target against that file's __all__"
+            f"no {name!r} in {module} on the {side} side ({error}); "
+            "check it against that file's __all__"
         ) from error
     return found
 

@@ -1,0 +1,1 @@
+"""Stage 1: what to compare. Data only: importing a case imports no framework."""
