@@ -138,9 +138,9 @@ def same_function(
     amplification = max(1.0, torch32 / U32) if math.isfinite(torch32) else 1.0
     bound = FLOAT64_MARGIN * U64 * amplification
     bits = math.log2(max(jax32, CARE_FLOOR) / max(torch32, CARE_FLOOR))
-    finding = Finding(
-        name, "same", tuple(t64.shape), gap, bound, torch32, jax32, bits, noise=torch32 > 0.5
-    )
+    gap32 = error(j32, t32, scale) if t32 is not None else math.inf
+    shape, noise = tuple(t64.shape), torch32 > 0.5
+    finding = Finding(name, "same", shape, gap, bound, torch32, jax32, bits, gap32, noise)
     if not gap <= bound:
         return _differs(finding, t64, j64, casts)
     if bits > CARE_BITS:
@@ -179,7 +179,7 @@ def error(values: np.ndarray | None, reference: np.ndarray, scale: float) -> flo
     if scale == 0.0 or reference.size == 0:
         return 0.0
     finite = np.isfinite(reference)
-    gaps = np.abs(values[finite].astype(np.float64) - reference[finite])
+    gaps = np.abs(values[finite].astype(np.float64) - reference[finite].astype(np.float64))
     worst = float(gaps.max(initial=0.0))
     return math.inf if math.isnan(worst) else worst / scale
 

@@ -15,7 +15,7 @@ ORDER = ("same", "less-careful", "leak", "different", "unsupported", "error")
 class Finding:
     """One compared array.
 
-    gap      max|J64 - T64| / max|T64|
+    gap      max|J64 - T64| / max|T64|, and gap32 the same in float32
     bound    the largest gap that rounding explains for this array
     torch32, jax32   each side's own float32 error against its own float64 run
     bits     float32 bits that JAX loses beyond torch
@@ -30,6 +30,7 @@ class Finding:
     torch32: float = 0.0
     jax32: float = 0.0
     bits: float = 0.0
+    gap32: float = 0.0
     noise: bool = False
     says: str = ""
 
@@ -82,7 +83,7 @@ def worst_of(verdicts: Sequence[str]) -> str:
 def from_dict(plain: dict[str, Any]) -> Verdict:
     """The verdict that `to_dict` wrote."""
     kept = {name: plain[name] for name in Verdict.__dataclass_fields__ if name in plain}
-    numbers = ("gap", "bound", "torch32", "jax32", "bits")
+    numbers = ("gap", "bound", "torch32", "jax32", "bits", "gap32")
     findings = tuple(
         Finding(**{k: float(v) if k in numbers else v for k, v in one.items()})
         for one in plain["findings"]

@@ -1,0 +1,43 @@
+"""One self-contained HTML page: no network, no script to load, nothing beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from compare.report import plot
+from compare.report.document import Result
+
+
+def write_page(file: Path, results: Sequence[Result], summary: dict[str, Any]) -> None:
+    """Writes the page of `results` to `file`."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sci"] = scientific
+    suites = dict.fromkeys(result.suite for result in results)
+    page = environment.get_template("page.html").render(
+        summary=summary,
+        suites={suite: [r for r in results if r.suite == suite] for suite in suites},
+        odd=[result for result in results if not result.verdict.as_expected],
+        faults=[result for result in results if result.suite == "faults"],
+        runs=[
+            (result, plot.losses(result))
+            for result in results
+            if result.verdict.facts.get("losses")
+        ],
+        error_fall=plot.error_fall(results),
+    )
+    file.write_text(page)
+
+
+def scientific(value: float) -> str:
+    """1.2e-16, 0 for an exact agreement."""
+    return f"{value:.1e}" if value else "0"
