@@ -45,6 +45,13 @@ class Lost:
     reason: str
 
 
+@dataclass(frozen=True)
+class Escaped:
+    """An exception that `work` let through, in its own words."""
+
+    says: str
+
+
 def serve(pipe: Connection, work: Work, settings: dict) -> None:
     """The worker's life: batches in, results out, until the parent closes or dies."""
     for name, value in settings.get("environment", {}).items():
@@ -56,11 +63,12 @@ def serve(pipe: Connection, work: Work, settings: dict) -> None:
             return
         if batch is None:
             return
-        results = work(batch, settings)
         try:
-            pipe.send(results)
+            pipe.send(work(batch, settings))
         except OSError:
             return
+        except Exception as error:
+            pipe.send(Escaped(f"{type(error).__name__}: {error}"))
 
 
 def run_batches(
@@ -85,7 +93,9 @@ def run_batches(
         while any(worker.batch for worker in workers):
             for worker, results, reason in _answers(workers):
                 lost = worker.batch
-                if results is None:
+                if isinstance(results, Escaped):
+                    results, reason = None, results.says
+                elif results is None:
                     worker.stop()
                     workers[workers.index(worker)] = worker = _spawn(work, settings)
                 if results is None and len(lost) > 1:

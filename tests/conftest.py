@@ -1,0 +1,12 @@
+"""One seed, one thread a worker, and torch imported before jax: the other order can crash."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import torch  # noqa: E402
+
+import jax  # noqa: E402, F401  isort: skip
+
+torch.set_num_threads(1)

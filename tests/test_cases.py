@@ -1,0 +1,47 @@
+"""Every case, by the path that `portbench run` takes: pairs are the same, faults are caught."""
+
+from __future__ import annotations
+
+import pytest
+
+from compare.cases.case import Case, Training
+from compare.cases.select import STEMS, load, select
+from compare.check import check, check_training
+from compare.suite import batches
+
+BATCHES = [
+    pytest.param(batch, id=f"{stem}-{index}")
+    for stem in STEMS
+    for index, batch in enumerate(batches([c for c in load(stem) if isinstance(c, Case)]))
+]
+RUNS = [case for stem in STEMS for case in load(stem) if isinstance(case, Training)]
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_cases_come_out_as_expected(batch):
+    odd = [v for v in check(batch) if not v.as_expected]
+    assert not odd, "\n".join(f"{v.case}: {v.verdict} (not {v.expect}): {v.says}" for v in odd)
+
+
+@pytest.mark.parametrize("training", RUNS, ids=lambda training: training.name)
+def test_training_runs_come_out_as_expected(training):
+    verdict = check_training(training)
+    assert verdict.as_expected, verdict.says
+    if training.expect == "same":
+        assert verdict.facts["steps"] == training.steps
+        correct = verdict.facts["correct"]
+        assert correct["torch float64"] == correct["jax float64"]
+
+
+def test_there_are_cases_enough():
+    assert len(select(["layers"])) >= 150
+    assert len(select(["faults"])) >= 25
+    assert all(case.expect != "same" for _, case in select(["faults"]))
+    assert all(case.expect == "same" for _, case in select(["layers"]))
+
+
+def test_verdicts_do_not_depend_on_the_batch():
+    batch = [case for case in load("linear") if isinstance(case, Case)][:3]
+    together, alone = check(batch), [check([case])[0] for case in batch]
+    gaps = [[f.gap for f in verdict.findings] for verdict in together]
+    assert gaps == [[f.gap for f in verdict.findings] for verdict in alone]

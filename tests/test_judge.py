@@ -1,0 +1,187 @@
+"""The judge on hand-made arrays: each finding has a fault that must trigger it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compare.judge.agree import compare, judge
+from compare.judge.thresholds import CARE_BITS, FLOAT64_MARGIN, UNIT
+from compare.run.record import Record, failed
+
+RNG = np.random.default_rng(0)
+T64 = RNG.normal(size=(4, 5))
+NO_CASTS = {"torch": (), "jax": ()}
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32)
+
+
+def finding(j64: np.ndarray, t64: np.ndarray = T64, t32=None, j32=None, casts=NO_CASTS):
+    t32 = rounded(t64) if t32 is None else t32
+    j32 = rounded(j64) if j32 is None else j32
+    return compare("output/0", t64, j64, t32, j32, casts)
+
+
+def changed(change) -> np.ndarray:
+    values = T64.copy()
+    change(values)
+    return values
+
+
+def test_equal_arrays_are_the_same():
+    assert finding(T64.copy()).verdict == "same"
+
+
+def test_rounding_is_the_same():
+    assert finding(T64 * (1 + 4 * UNIT["float64"])).verdict == "same"
+
+
+WRONG = {
+    "one element": changed(lambda a: a.__setitem__((2, 3), a[2, 3] + 1e-6)),
+    "sign": -T64,
+    "permuted": T64[::-1].copy(),
+    "transposed and back by shape": T64.T.reshape(4, 5),
+    "constant": np.full_like(T64, T64.mean()),
+    "scaled by 1 + 1e-6": T64 * (1 + 1e-6),
+    "NaN on one side": changed(lambda a: a.__setitem__((0, 0), np.nan)),
+    "inf on one side": changed(lambda a: a.__setitem__((0, 0), np.inf)),
+    "zeros": np.zeros_like(T64),
+    "zero-mean error": T64 + 1e-5 * np.where(np.indices(T64.shape).sum(0) % 2, 1, -1),
+    "another shape": T64[:, :4],
+    "one more axis": T64[None],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_arrays_are_different(name):
+    found = finding(WRONG[name], j32=rounded(WRONG[name]))
+    assert found.verdict == "different"
+    assert found.says
+
+
+def test_opposite_infinities_are_different():
+    plus = changed(lambda a: a.__setitem__((0, 0), np.inf))
+    minus = changed(lambda a: a.__setitem__((0, 0), -np.inf))
+    assert finding(minus, plus).verdict == "different"
+
+
+def test_nan_and_inf_in_the_same_places_are_the_same():
+    special = T64.copy()
+    special[0, :3] = [np.nan, np.inf, -np.inf]
+    assert finding(special.copy(), special).verdict == "same"
+
+
+def test_integers_and_booleans_are_equal_or_not():
+    whole = np.arange(6).reshape(2, 3)
+    assert compare("i", whole, whole.astype(np.int32), None, None, NO_CASTS).verdict == "same"
+    assert compare("i", whole, whole + (whole == 4), None, None, NO_CASTS).verdict == "different"
+    assert compare("i", whole > 2, whole > 3, None, None, NO_CASTS).verdict == "different"
+    assert compare("i", whole, whole.astype(float), None, None, NO_CASTS).verdict == "different"
+
+
+def test_an_array_of_one_side_only_is_different():
+    assert compare("a", T64, None, rounded(T64), None, NO_CASTS).verdict == "different"
+    assert compare("a", None, T64, None, rounded(T64), NO_CASTS).verdict == "different"
+
+
+def test_a_float32_result_of_a_float64_run_is_a_leak():
+    assert finding(rounded(T64)).verdict == "leak"
+
+
+def test_a_float32_sized_gap_with_a_cast_seen_is_a_leak_and_names_it():
+    casts = {"torch": (), "jax": ("float64 -> float32 at somewhere.py:7 (attend)",)}
+    leaked = rounded(T64).astype(np.float64)
+    found = finding(leaked, casts=casts)
+    assert found.verdict == "leak"
+    assert "somewhere.py:7" in found.says
+    assert finding(leaked).verdict == "different"
+    assert finding(T64 + 1e-2, casts=casts).verdict == "different"
+
+
+def test_a_side_that_loses_more_bits_is_less_careful():
+    careless = rounded(T64 * (1 + 2.0**CARE_BITS * 8 * UNIT["float32"]))
+    found = finding(T64.copy(), j32=careless)
+    assert found.verdict == "less-careful"
+    assert found.bits > CARE_BITS
+    assert finding(T64.copy(), t32=careless).verdict == "same"
+
+
+def test_amplified_rounding_is_no_difference():
+    """Where torch's own float32 is far off, float64 may be off in proportion."""
+    noisy = rounded(T64 * (1 + 1e-3))
+    assert finding(T64 * (1 + 1e-11), t32=noisy, j32=noisy).verdict == "same"
+    assert finding(T64 * (1 + 1e-11)).verdict == "different"
+
+
+def test_zero_but_for_rounding():
+    zeros, noise = np.zeros((3,)), np.array([1e-17, -2e-17, 0.0])
+    noise32 = np.array([1e-8, 3e-9, -1e-8], np.float32)
+    assert finding(noise, zeros, t32=noise32, j32=noise32).verdict == "same"
+    assert finding(noise, zeros, t32=zeros, j32=noise32).verdict == "different"
+    assert finding(-noise, noise, t32=noise32, j32=-noise32).verdict == "same"
+
+
+def records(t64: dict, j64: dict) -> dict:
+    def single(arrays: dict) -> dict:
+        return {k: v.astype(np.float32) if v.dtype == float else v for k, v in arrays.items()}
+
+    return {
+        ("torch", "float64"): Record("torch", "float64", t64),
+        ("jax", "float64"): Record("jax", "float64", j64),
+        ("torch", "float32"): Record("torch", "float32", single(t64)),
+        ("jax", "float32"): Record("jax", "float32", single(j64)),
+    }
+
+
+def test_a_comparison_of_nothing_is_an_error():
+    assert judge("case", records({}, {})).verdict == "error"
+    empty = {"output/0": np.zeros((0, 3))}
+    assert judge("case", records(empty, empty)).verdict == "error"
+    assert judge("case", records(empty, empty), may_be_empty=True).verdict == "same"
+
+
+def test_a_comparison_of_zeros_is_an_error():
+    zeros = {"output/0": np.zeros(3), "grad/x": np.zeros(3)}
+    verdict = judge("case", records(zeros, zeros))
+    assert verdict.verdict == "error"
+    assert "zeros" in verdict.says
+
+
+def test_empty_arrays_still_need_equal_shapes():
+    one, other = {"output/0": np.zeros((0, 3))}, {"output/0": np.zeros((0, 4))}
+    assert judge("case", records(one, other), may_be_empty=True).verdict == "different"
+
+
+def test_a_case_is_as_bad_as_its_worst_array():
+    good, bad = {"output/0": T64, "grad/x": T64}, {"output/0": T64, "grad/x": T64 + 1e-3}
+    verdict = judge("case", records(good, bad))
+    assert verdict.verdict == "different"
+    assert verdict.says.startswith("grad/x")
+    assert verdict.worst.array == "grad/x"
+
+
+def test_failures_and_missing_features_speak_in_their_own_words():
+    some = records({"output/0": T64}, {"output/0": T64})
+    some["jax", "float64"] = failed("jax", "float64", ValueError("stride must be positive"))
+    verdict = judge("case", some)
+    assert (verdict.verdict, verdict.says) == (
+        "error",
+        "jax side: ValueError: stride must be positive",
+    )
+    some["jax", "float64"] = failed("jax", "float64", NotImplementedError("no double attention"))
+    assert judge("case", some).verdict == "unsupported"
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-30, -18), st.integers(1, 60))
+def test_relative_errors_are_told_from_rounding_at_any_scale(seed, power, size):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=size) * 10.0 ** rng.integers(-200, 200)
+    off = values * (1 + 2.0**power)
+    verdict = finding(off, values, t32=values, j32=off).verdict
+    assert verdict == "different"
+    margin = FLOAT64_MARGIN * UNIT["float64"]
+    assert finding(values * (1 + margin / 4), values, t32=values, j32=values).verdict == "same"
