@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from compare.cases.case import Case, Training
+    from compare.cases.case import Pair
 
 app = typer.Typer(
     name="portbench",
@@ -33,7 +33,9 @@ class Device(StrEnum):
 
 Suite = Annotated[
     list[str] | None,
-    typer.Option("--suite", "-s", help="A suite, repeatable: all, layers, faults, or a case file."),
+    typer.Option(
+        "--suite", "-s", help="A suite, repeatable: all, layers, faults, or a case file."
+    ),
 ]
 Keyword = Annotated[str, typer.Option("-k", help="Only cases with this text in their name.")]
 
@@ -44,7 +46,7 @@ def fail(message: str, status: int = 2) -> NoReturn:
     raise typer.Exit(status)
 
 
-def chosen(suite: list[str] | None, keyword: str) -> list[tuple[str, Case | Training]]:
+def chosen(suite: list[str] | None, keyword: str) -> list[tuple[str, Pair]]:
     from compare.cases.select import UnknownName, select
 
     try:
@@ -67,12 +69,22 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
     device: Annotated[Device, typer.Option(help="Where both sides run.")] = Device.cpu,
-    out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path("out"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from --out's results.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
+        "out"
+    ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from --out's results.")
+    ] = False,
 ) -> None:
     """Compare both sides of every case; write results.jsonl, summary.json and report.html."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     from compare.measure import environment
     from compare.report import terminal
@@ -91,7 +103,12 @@ def run(
         results.keep(cases, seed, device.value)
     except FolderError as error:
         fail(str(error))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("comparing", total=len(cases), completed=len(results.done))
 

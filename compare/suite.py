@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from compare.cases.case import Case, Training
+from compare.cases.case import Case, Pair, Training
 from compare.judge.verdict import Verdict
 from compare.report.document import Result, Results
 from compare.run.pool import Lost, run_batches
@@ -15,12 +15,12 @@ from compare.run.pool import Lost, run_batches
 BATCH = 16
 """Cases that share one JAX compile: more save little, and a killed run repeats them."""
 
-SECONDS = 120.0
-"""How long one case may take before its worker is stopped; a training run may take ten times that."""
+SECONDS = 300.0
+"""How long one case or training run may take before its worker is stopped."""
 
 
 def run_suite(
-    chosen: Sequence[tuple[str, Case | Training]],
+    chosen: Sequence[tuple[str, Pair]],
     results: Results,
     seed: int,
     device: str,
@@ -41,21 +41,21 @@ def run_suite(
             on_result(result)
 
 
-def batches(cases: Sequence[Case | Training]) -> list[list[Case | Training]]:
+def batches(cases: Sequence[Pair]) -> list[list[Pair]]:
     """Training runs first, each alone, as they take longest; then cases, some 16 together."""
-    runs = [[case] for case in cases if isinstance(case, Training)]
-    plain = [case for case in cases if isinstance(case, Case)]
+    runs: list[list[Pair]] = [[case] for case in cases if isinstance(case, Training)]
+    plain = [case for case in cases if not isinstance(case, Training)]
     return runs + [plain[i : i + BATCH] for i in range(0, len(plain), BATCH)]
 
 
-def work(batch: Sequence[Case | Training], settings: dict[str, Any]) -> list[Verdict]:
+def work(batch: Sequence[Pair], settings: dict[str, Any]) -> list[Verdict]:
     """What a worker does with a batch."""
     from compare.check import check, check_training
 
     seed, device = settings["seed"], settings["device"]
-    if isinstance(batch[0], Training):
-        return [check_training(run, seed, device) for run in batch]
-    return check(batch, seed, device)
+    runs = [one for one in batch if isinstance(one, Training)]
+    cases = [one for one in batch if isinstance(one, Case)]
+    return [check_training(run, seed, device) for run in runs] + check(cases, seed, device)
 
 
 def environment(device: str, jobs: int) -> dict[str, str]:

@@ -17,8 +17,8 @@ class LeNet(nnx.Module):
     """Images (n, h=28, w=28, c=1) to scores (n, num_classes).
 
     conv 5x5 (6, padding 2), sigmoid, average pool 2; conv 5x5 (16), sigmoid, average pool 2;
-    dense 120, sigmoid; dense 84, sigmoid; dense num_classes. Source: Dive into Deep Learning, 7.6;
-    LeCun et al. 1998.
+    dense 120, sigmoid; dense 84, sigmoid; dense num_classes. Source: Dive into Deep Learning,
+    7.6; LeCun et al. 1998.
     """
 
     def __init__(

@@ -15,9 +15,9 @@ def sgd(
 ) -> None:
     """param -= lr * grad / batch_size, in place: each Variable is given its new value.
 
-    The division belongs to a loss that was summed over the batch. `grads` holds one gradient for
-    each of `params`, in the same order: JAX keeps none on the leaf itself. Raises ValueError where
-    the two differ in length. Source: Dive into Deep Learning, 3.4.
+    The division belongs to a loss that was summed over the batch. `grads` holds one gradient
+    for each of `params`, in the same order: JAX keeps none on the leaf itself. Raises
+    ValueError where the two differ in length. Source: Dive into Deep Learning, 3.4.
     """
     for param, grad in zip(params, grads, strict=True):
         param[...] = param[...] - lr * grad / batch_size

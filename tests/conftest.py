@@ -5,8 +5,8 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-import torch  # noqa: E402
+import torch
 
-import jax  # noqa: E402, F401  isort: skip
+import jax  # noqa: F401  isort: skip
 
 torch.set_num_threads(1)

@@ -18,7 +18,12 @@ QUICK = ["run", "-k", "linear.linear", "--jobs", "1"]
 
 def portbench(*words: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [*PORTBENCH, *words], capture_output=True, text=True, timeout=300, check=False, **options
+        [*PORTBENCH, *words],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        **options,
     )
 
 
@@ -86,7 +91,17 @@ def test_resume_refuses_results_of_another_seed(finished, tmp_path):
 
 
 def test_a_killed_run_keeps_whole_lines_and_resumes(tmp_path):
-    words = ["run", "--suite", "linear", "--suite", "activation", "--jobs", "1", "--out", str(tmp_path)]
+    words = [
+        "run",
+        "--suite",
+        "linear",
+        "--suite",
+        "activation",
+        "--jobs",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
     process = subprocess.Popen([*PORTBENCH, *words], stdout=subprocess.DEVNULL)
     file = tmp_path / "results.jsonl"
     deadline = time.monotonic() + 240
@@ -101,7 +116,9 @@ def test_a_killed_run_keeps_whole_lines_and_resumes(tmp_path):
 
 
 def test_a_stopped_run_says_that_it_is_incomplete(tmp_path):
-    process = subprocess.Popen([*PORTBENCH, "run", "--out", str(tmp_path)], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*PORTBENCH, "run", "--out", str(tmp_path)], stdout=subprocess.PIPE
+    )
     while not (tmp_path / "results.jsonl").exists():
         time.sleep(0.05)
     time.sleep(1.0)
@@ -171,7 +188,9 @@ def test_help_and_list_import_no_framework():
         "assert not heavy, heavy\n"
     )
     for words in (["--help"], ["list"]):
-        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
 
 

@@ -78,7 +78,9 @@ def test_nan_and_inf_in_the_same_places_are_the_same():
 def test_integers_and_booleans_are_equal_or_not():
     whole = np.arange(6).reshape(2, 3)
     assert compare("i", whole, whole.astype(np.int32), None, None, NO_CASTS).verdict == "same"
-    assert compare("i", whole, whole + (whole == 4), None, None, NO_CASTS).verdict == "different"
+    assert (
+        compare("i", whole, whole + (whole == 4), None, None, NO_CASTS).verdict == "different"
+    )
     assert compare("i", whole > 2, whole > 3, None, None, NO_CASTS).verdict == "different"
     assert compare("i", whole, whole.astype(float), None, None, NO_CASTS).verdict == "different"
 
@@ -172,7 +174,9 @@ def test_failures_and_missing_features_speak_in_their_own_words():
         "error",
         "jax side: ValueError: stride must be positive",
     )
-    some["jax", "float64"] = failed("jax", "float64", NotImplementedError("no double attention"))
+    some["jax", "float64"] = failed(
+        "jax", "float64", NotImplementedError("no double attention")
+    )
     assert judge("case", some).verdict == "unsupported"
 
 

@@ -15,8 +15,8 @@ from compare.run.draw import Leaf
 def test_rows_are_permutations_read_either_way(row):
     left, right = (side.split() for side in row.split("->"))
     assert sorted(left) == sorted(right)
-    values = np.arange(2 * 3 * 4 * 5 * 6).reshape((2, 3, 4, 5, 6)[: len(left)] + (-1,))
-    values = values[..., 0]
+    shape = (2, 3, 4, 5, 6)[: len(left)]
+    values = np.arange(np.prod(shape)).reshape(shape)
     moved = state.to_jax(values, row)
     sizes = dict(zip(left, values.shape, strict=True))
     assert moved.shape == tuple(sizes[name] for name in right)
@@ -51,12 +51,16 @@ def _carry(leaves: dict[str, tuple[int, ...]], slots: dict[str, tuple[int, ...]]
 
 
 def test_leaves_that_pair_are_carried():
-    carried = _carry({"fc.weight": (3, 4), "fc.bias": (3,)}, {"fc.weight": (4, 3), "fc.bias": (3,)})
+    carried = _carry(
+        {"fc.weight": (3, 4), "fc.bias": (3,)}, {"fc.weight": (4, 3), "fc.bias": (3,)}
+    )
     assert carried["fc.weight"].shape == (4, 3)
 
 
 def test_flax_names_for_the_same_leaves_are_found():
-    carried = _carry({"fc.weight": (3, 4), "fc.bias": (3,)}, {"fc.kernel": (4, 3), "fc.bias": (3,)})
+    carried = _carry(
+        {"fc.weight": (3, 4), "fc.bias": (3,)}, {"fc.kernel": (4, 3), "fc.bias": (3,)}
+    )
     assert set(carried) == {"fc.kernel", "fc.bias"}
 
 

@@ -12,8 +12,8 @@ class LeNet(nn.Module):
     """Images (n, c=1, h=28, w=28) to scores (n, num_classes).
 
     conv 5x5 (6, padding 2), sigmoid, average pool 2; conv 5x5 (16), sigmoid, average pool 2;
-    dense 120, sigmoid; dense 84, sigmoid; dense num_classes. Source: Dive into Deep Learning, 7.6;
-    LeCun et al. 1998.
+    dense 120, sigmoid; dense 84, sigmoid; dense num_classes. Source: Dive into Deep Learning,
+    7.6; LeCun et al. 1998.
     """
 
     def __init__(self, num_classes: int = 10, activation: str = "sigmoid") -> None:

@@ -14,7 +14,8 @@ def sgd(params: Iterable[Tensor], lr: float, batch_size: int) -> None:
     """param -= lr * grad / batch_size, in place, and the gradients are zeroed.
 
     The division belongs to a loss that was summed over the batch. `params` are leaves whose
-    `.grad` is filled; one without a gradient is left alone. Source: Dive into Deep Learning, 3.4.
+    `.grad` is filled; one without a gradient is left alone. Source: Dive into Deep Learning,
+    3.4.
     """
     with torch.no_grad():
         for param in params:

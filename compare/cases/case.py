@@ -1,14 +1,14 @@
 """What one comparison is: data, and no framework.
 
-A `Case` names a target that stands on both sides (`conv.Conv2d`), how it is built and called, and
-how each array is drawn. Axes have names: "n=2 c=3 h=9 w=8" gives names and sizes, and `c` is the
-channel axis, the one that channels-last code keeps last.
+A `Case` names a target that stands on both sides (`conv.Conv2d`), how it is built and called,
+and how each array is drawn. Axes have names: "n=2 c=3 h=9 w=8" gives names and sizes, and `c`
+is the channel axis, the one that channels-last code keeps last.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,7 +56,7 @@ class Given:
 
 
 def draw(axes: str, kind: str = "normal", *, grad: bool = True, **options: Any) -> Given:
-    """A `Given` with its options written as keywords: draw("n=4", "integers", low=0, high=9)."""
+    """A `Given`, its options written as keywords: draw("n=4", "integers", low=0, high=9)."""
     return Given(axes, kind, grad, options)
 
 
@@ -78,36 +78,32 @@ def axis_sizes(axes: str) -> tuple[int, ...]:
     try:
         return tuple(int(part.split("=")[1]) for part in axes.split())
     except (IndexError, ValueError):
-        raise ValueError(f'axes {axes!r} must read like "n=2 c=3": name=size, blank between')
+        message = f'axes {axes!r} must read like "n=2 c=3": name=size, blank between'
+        raise ValueError(message) from None
 
 
 @dataclass(frozen=True)
-class Case:
-    """One pair, built and called one way, and what is expected of it.
+class Pair:
+    """A target that stands on both sides, how it is built, and what is expected of it.
 
     target    dotted name below both sides: "conv.Conv2d", "loss.cross_entropy"
     inputs    call arguments by torch's name, in order, each a `Given`
     init      constructor arguments (classes only)
     options   call arguments that are not arrays
-    out       axis names of the outputs, one string each; () takes the first input's names where
-              the rank agrees
     train     train mode, or eval
     masks     slots to fill, by module path ("mask", "encoder.dropout.mask")
-    mutates   function arguments that torch changes in place and JAX returns after its outputs
     torch, jax            another target for one side: "package.module:name"
     jax_init, jax_options what that side is given instead: how a planted fault is written
     expect    the verdict that is right for it
-    why       what this case can tell apart that others cannot
+    why       what this pair can tell apart that others cannot
     """
 
     target: str
     inputs: Mapping[str, Given] = field(default_factory=dict)
     init: Mapping[str, Any] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    out: tuple[str, ...] = ()
     train: bool = True
     masks: Mapping[str, Given] = field(default_factory=dict)
-    mutates: tuple[str, ...] = ()
     torch: str = ""
     jax: str = ""
     jax_init: Mapping[str, Any] = field(default_factory=dict)
@@ -121,9 +117,6 @@ class Case:
             object.__setattr__(self, "name", f"{self.target}({self.call})")
         if self.expect not in VERDICTS:
             raise ValueError(f"{self.name}: unknown verdict {self.expect!r} expected")
-        unknown = set(self.mutates) - set(self.inputs)
-        if unknown:
-            raise ValueError(f"{self.name}: mutates {sorted(unknown)}, which is no input")
 
     @property
     def call(self) -> str:
@@ -136,17 +129,56 @@ class Case:
         return self.init is not None
 
     @property
+    def fingerprint(self) -> str:
+        """Changes when the pair does: a resumed run repeats a case that was edited."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Case(Pair):
+    """One pair called once: outputs, gradients and buffers are compared.
+
+    out       axis names of the outputs, one string each; () takes the first input's names where
+              the rank agrees
+    mutates   function arguments that torch changes in place and JAX returns after its outputs
+    """
+
+    out: tuple[str, ...] = ()
+    mutates: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = set(self.mutates) - set(self.inputs)
+        if unknown:
+            raise ValueError(f"{self.name}: mutates {sorted(unknown)}, which is no input")
+
+    @property
     def may_be_empty(self) -> bool:
         """Whether an input has no elements, so that shapes are all there is to compare."""
         return any(0 in given.shape for given in self.inputs.values())
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes when the case does: a resumed run repeats a case that was edited."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+
+@dataclass(frozen=True)
+class Training(Pair):
+    """One model trained on both sides in lockstep, by a hand-written update.
+
+    loss, update   dotted names below both sides
+    data           a data set of compare/run/batches.py, as input of the model
+    axes           axis names of a batch of inputs
+    jax_update     arguments of the update that the JAX side is given instead
+    """
+
+    loss: str = "loss.cross_entropy"
+    update: str = "sgd.sgd"
+    data: str = "digits"
+    axes: str = "n c h w"
+    steps: int = 100
+    batch_size: int = 32
+    learning_rate: float = 0.1
+    jax_update: Mapping[str, Any] = field(default_factory=dict)
 
 
-def vary(base: Case, *changes: Mapping[str, Any], train: Iterable[bool] = ()) -> list[Case]:
+def vary(base: Case, *changes: Mapping[str, Any]) -> list[Case]:
     """`base` with each of `changes` merged into its constructor arguments or call options.
 
     A change's key that is a field of Case (`inputs`, `out`, `train`, `why`, ...) replaces that
@@ -164,42 +196,3 @@ def vary(base: Case, *changes: Mapping[str, Any], train: Iterable[bool] = ()) ->
             whole["inputs"] = {**base.inputs, **whole["inputs"]}
         cases.append(replace(base, **{"name": "", **whole, where: merged}))
     return cases
-
-
-@dataclass(frozen=True)
-class Training:
-    """One model trained on both sides in lockstep, by a hand-written update.
-
-    target, loss, update   dotted names below both sides
-    data                   a data set of compare/run/batches.py, as input of the model
-    axes                   axis names of a batch of inputs
-    """
-
-    name: str
-    target: str
-    loss: str = "loss.cross_entropy"
-    update: str = "sgd.sgd"
-    data: str = "digits"
-    axes: str = "n c h w"
-    init: Mapping[str, Any] = field(default_factory=dict)
-    steps: int = 100
-    batch_size: int = 32
-    learning_rate: float = 0.1
-    torch: str = ""
-    jax: str = ""
-    jax_init: Mapping[str, Any] = field(default_factory=dict)
-    jax_update: Mapping[str, Any] = field(default_factory=dict)
-    expect: str = "same"
-    why: str = ""
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        return {}
-
-    @property
-    def train(self) -> bool:
-        return True
-
-    @property
-    def fingerprint(self) -> str:
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]

@@ -54,6 +54,10 @@ CASES = [
         {"kernel_size": 1, "why": "a matrix product in disguise"},
         {"inputs": _UNBATCHED, "padding": 1, "name": "conv.Conv2d(unbatched, padding=1)"},
         {"inputs": {"input": draw("n=0 c=4 h=9 w=8")}, "name": "conv.Conv2d(empty batch)"},
-        {"inputs": {"input": draw("n=2 c=4 h=2 w=2")}, "padding": 1, "name": "conv.Conv2d(small map)"},
+        {
+            "inputs": {"input": draw("n=2 c=4 h=2 w=2")},
+            "padding": 1,
+            "name": "conv.Conv2d(small map)",
+        },
     ),
 ]

@@ -18,7 +18,9 @@ _WEIGHT = {"weight": draw("c=5", "uniform", low=0.25, high=2.0, grad=False)}
 _PAIR = {"input": draw("n=4 w=5"), "target": draw("n=4 w=5")}
 
 
-def _fault(name: str, case: Case, naive: str = "", expect: str = "different", **changes) -> Case:
+def _fault(
+    name: str, case: Case, naive: str = "", expect: str = "different", **changes
+) -> Case:
     """`case` with a mistake on the JAX side: a naive function, or other arguments."""
     target = f"compare.run.naive:{naive}" if naive else ""
     return replace(case, name=f"fault: {name}", jax=target, expect=expect, **changes)
@@ -34,7 +36,9 @@ def _norm(eps_case: str, **init) -> Case:
 
 
 _conv = _function("conv.conv2d", {"input": _IMAGE, **_KERNEL})
-_conv_padded = _function("conv.conv2d", {"input": draw("n=2 c=3 h=8 w=8"), **_KERNEL}, stride=2, padding=1)
+_conv_padded = _function(
+    "conv.conv2d", {"input": draw("n=2 c=3 h=8 w=8"), **_KERNEL}, stride=2, padding=1
+)
 _layer_norm = _function(
     "norm.layer_norm",
     {"input": draw("n=4 w=16"), "weight": draw("w=16"), "bias": draw("w=16")},
@@ -42,8 +46,13 @@ _layer_norm = _function(
 )
 _far = replace(_layer_norm, inputs={**_layer_norm.inputs, "input": draw("n=4 w=16", mean=1e3)})
 _MASK = {"mask": draw("n=4 w=6", "bits", keep=0.75)}
-_dropout = Case("dropout.dropout", {"input": draw("n=4 w=6")}, options={"p": 0.25}, masks=_MASK, name="base")
-_lenet = Training("base", "lenet.LeNet", init={"activation": "relu"}, steps=12, learning_rate=0.2)
+_dropout = Case(
+    "dropout.dropout", {"input": draw("n=4 w=6")}, options={"p": 0.25}, masks=_MASK, name="base"
+)
+_lenet = Training(
+    "lenet.LeNet", init={"activation": "relu"}, steps=12, learning_rate=0.2, name="base"
+)
+
 
 CASES = [
     _fault("momentum the other way round", _BN, jax_init={"momentum": 0.9}),
@@ -56,14 +65,30 @@ CASES = [
     _fault("LayerNorm eps of BERT", _layer_norm, jax_options={"eps": 1e-12}),
     _fault("LayerNorm by unbiased std", _layer_norm, "layer_norm_unbiased"),
     _fault("fast variance on a far mean", _far, "layer_norm_fast", "less-careful"),
-    _fault("GroupNorm eps of Flax", _norm("GroupNorm", num_groups=2, num_channels=4), jax_init={"eps": 1e-6}),
-    _fault("GroupNorm with other groups", _norm("GroupNorm", num_groups=2, num_channels=4), jax_init={"num_groups": 4}),
-    _fault("InstanceNorm eps of Flax", _norm("InstanceNorm1d", num_features=4), jax_init={"eps": 1e-6}),
+    _fault(
+        "GroupNorm eps of Flax",
+        _norm("GroupNorm", num_groups=2, num_channels=4),
+        jax_init={"eps": 1e-6},
+    ),
+    _fault(
+        "GroupNorm with other groups",
+        _norm("GroupNorm", num_groups=2, num_channels=4),
+        jax_init={"num_groups": 4},
+    ),
+    _fault(
+        "InstanceNorm eps of Flax",
+        _norm("InstanceNorm1d", num_features=4),
+        jax_init={"eps": 1e-6},
+    ),
     _fault("padding SAME by default", _conv, "conv2d_same"),
     _fault("padding SAME at stride 2", _conv_padded, "conv2d_same"),
     _fault("kernel flipped", _conv, "conv2d_flipped"),
     _fault("kernel height and width swapped", _conv, "conv2d_transposed_axes"),
-    _fault("dilation forgotten", replace(_conv, options={"dilation": 2}), jax_options={"dilation": 1}),
+    _fault(
+        "dilation forgotten",
+        replace(_conv, options={"dilation": 2}),
+        jax_options={"dilation": 1},
+    ),
     _fault(
         "transposed convolution unflipped",
         _function(
@@ -80,7 +105,9 @@ CASES = [
     ),
     _fault(
         "flattened in NHWC order",
-        Case("lenet.LeNet", {"x": draw("n=2 c=1 h=28 w=28")}, init={}, out=("n k",), name="base"),
+        Case(
+            "lenet.LeNet", {"x": draw("n=2 c=1 h=28 w=28")}, init={}, out=("n k",), name="base"
+        ),
         "FlattenedInNhwcOrder",
     ),
     _fault(
@@ -90,12 +117,24 @@ CASES = [
     ),
     _fault(
         "max-pool padded with zeros",
-        _function("pool.max_pool2d", {"input": draw("n=2 c=3 h=8 w=7", mean=-3.0)}, kernel_size=3, stride=2, padding=1),
+        _function(
+            "pool.max_pool2d",
+            {"input": draw("n=2 c=3 h=8 w=7", mean=-3.0)},
+            kernel_size=3,
+            stride=2,
+            padding=1,
+        ),
         "max_pool2d_zero",
     ),
     _fault(
         "SAME for ceil_mode",
-        _function("pool.avg_pool2d", {"input": draw("n=2 c=3 h=7 w=7")}, kernel_size=2, stride=2, ceil_mode=True),
+        _function(
+            "pool.avg_pool2d",
+            {"input": draw("n=2 c=3 h=7 w=7")},
+            kernel_size=2,
+            stride=2,
+            ceil_mode=True,
+        ),
         "avg_pool2d_same",
     ),
     _fault(
@@ -103,22 +142,31 @@ CASES = [
         _function("pool.avg_pool2d", {"input": _IMAGE}, kernel_size=3, padding=1),
         jax_options={"count_include_pad": False},
     ),
-    _fault("GELU by tanh", _function("activation.gelu", {"input": draw("n=4 w=9")}), "gelu_tanh"),
+    _fault(
+        "GELU by tanh", _function("activation.gelu", {"input": draw("n=4 w=9")}), "gelu_tanh"
+    ),
     _fault(
         "gradient of ReLU at 0",
-        _function("activation.relu", {"input": draw("n=4", "given", values=[-1.0, 0.0, 2.0, 3.0])}),
+        _function(
+            "activation.relu", {"input": draw("n=4", "given", values=[-1.0, 0.0, 2.0, 3.0])}
+        ),
         "relu_maximum",
     ),
     _fault(
         "gradient of clip at the bound",
-        _function("activation.hardtanh", {"input": draw("n=4", "given", values=[-1.0, 0.5, 1.0, 3.0])}),
+        _function(
+            "activation.hardtanh", {"input": draw("n=4", "given", values=[-1.0, 0.5, 1.0, 3.0])}
+        ),
         "hardtanh_clip",
     ),
     _fault(
         "gradient of abs at 0",
         _function(
             "loss.l1_loss",
-            {"input": draw("n=3", "given", values=[1.0, 2.0, 3.0]), "target": draw("n=3", "given", values=[1.0, 0.0, 5.0])},
+            {
+                "input": draw("n=3", "given", values=[1.0, 2.0, 3.0]),
+                "target": draw("n=3", "given", values=[1.0, 0.0, 5.0]),
+            },
             out="",
         ),
         "l1_loss_abs",
@@ -130,27 +178,52 @@ CASES = [
         "leak",
     ),
     _fault("half the squared error", _function("loss.mse_loss", _PAIR, out=""), "mse_half"),
-    _fault("Huber for smooth L1", _function("loss.smooth_l1_loss", _PAIR, out="", beta=0.5), "smooth_l1_huber"),
+    _fault(
+        "Huber for smooth L1",
+        _function("loss.smooth_l1_loss", _PAIR, out="", beta=0.5),
+        "smooth_l1_huber",
+    ),
     _fault(
         "KL divergence per row",
-        _function("loss.kl_div", {"input": draw("n=4 c=5", "log_simplex"), "target": draw("n=4 c=5", "simplex", grad=False)}, out=""),
+        _function(
+            "loss.kl_div",
+            {
+                "input": draw("n=4 c=5", "log_simplex"),
+                "target": draw("n=4 c=5", "simplex", grad=False),
+            },
+            out="",
+        ),
         "kl_div_rows",
     ),
     _fault(
         "cross entropy without a clamp",
         _function(
             "loss.binary_cross_entropy",
-            {"input": draw("n=3", "given", values=[0.0, 0.5, 0.75]), "target": draw("n=3", "given", grad=False, values=[1.0, 1.0, 0.0])},
+            {
+                "input": draw("n=3", "given", values=[0.0, 0.5, 0.75]),
+                "target": draw("n=3", "given", grad=False, values=[1.0, 1.0, 0.0]),
+            },
             out="",
         ),
         "bce_unclamped",
     ),
     _fault(
         "ignored labels counted in the mean",
-        _function("loss.cross_entropy", {"input": draw("n=6 c=5"), "target": draw("n=6", "given", grad=False, values=[0, 4, -100, 2, -100, 1])}, out=""),
+        _function(
+            "loss.cross_entropy",
+            {
+                "input": draw("n=6 c=5"),
+                "target": draw("n=6", "given", grad=False, values=[0, 4, -100, 2, -100, 1]),
+            },
+            out="",
+        ),
         "cross_entropy_all_rows",
     ),
-    _fault("class weights over the count", _function("loss.cross_entropy", {**_ROWS, **_WEIGHT}, out=""), "cross_entropy_weight_count"),
+    _fault(
+        "class weights over the count",
+        _function("loss.cross_entropy", {**_ROWS, **_WEIGHT}, out=""),
+        "cross_entropy_weight_count",
+    ),
     _fault(
         "smoothed before weighted",
         _function("loss.cross_entropy", {**_ROWS, **_WEIGHT}, out="", label_smoothing=0.2),
@@ -158,7 +231,11 @@ CASES = [
     ),
     _fault(
         "softmax over a spatial axis",
-        _function("loss.cross_entropy", {"input": draw("n=2 c=4 d=4"), "target": labels("n=2 d=4", 4)}, out=""),
+        _function(
+            "loss.cross_entropy",
+            {"input": draw("n=2 c=4 d=4"), "target": labels("n=2 d=4", 4)},
+            out="",
+        ),
         "cross_entropy_wrong_axis",
     ),
     _fault("dropout not scaled", _dropout, "dropout_unscaled"),
@@ -168,7 +245,10 @@ CASES = [
         "padding row trained",
         _function(
             "embedding.embedding",
-            {"input": draw("n=5", "given", grad=False, values=[0, 2, 1, 2, 3]), "weight": draw("v=4 w=3")},
+            {
+                "input": draw("n=5", "given", grad=False, values=[0, 2, 1, 2, 3]),
+                "weight": draw("v=4 w=3"),
+            },
             out="n w",
             padding_idx=2,
         ),
@@ -178,7 +258,10 @@ CASES = [
         "cosine similarity of a zero vector",
         _function(
             "distance.cosine_similarity",
-            {"x1": draw("n=2 w=3", "given", values=[0, 0, 0, 1.0, 2, 3]), "x2": draw("n=2 w=3")},
+            {
+                "x1": draw("n=2 w=3", "given", values=[0, 0, 0, 1.0, 2, 3]),
+                "x2": draw("n=2 w=3"),
+            },
             out="n",
         ),
         "cosine_similarity_plain",

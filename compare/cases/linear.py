@@ -5,7 +5,9 @@ from __future__ import annotations
 from compare.cases.case import Case, draw, vary
 
 _linear = Case("linear.linear", {"input": draw("n=5 i=4"), "weight": draw("o=3 i=4")})
-_Linear = Case("linear.Linear", {"input": draw("n=5 i=4")}, init={"in_features": 4, "out_features": 3})
+_Linear = Case(
+    "linear.Linear", {"input": draw("n=5 i=4")}, init={"in_features": 4, "out_features": 3}
+)
 
 CASES = [
     *vary(

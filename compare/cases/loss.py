@@ -79,7 +79,11 @@ CASES = [
             "why": "torch divides by the weights of the targets, not by their count",
         },
         {"reduction": "sum", "name": "loss.cross_entropy(weight, reduction='sum')"},
-        {"reduction": "none", "out": ("n",), "name": "loss.cross_entropy(weight, reduction='none')"},
+        {
+            "reduction": "none",
+            "out": ("n",),
+            "name": "loss.cross_entropy(weight, reduction='none')",
+        },
         {
             "label_smoothing": 0.1,
             "name": "loss.cross_entropy(weight, label_smoothing=0.1)",
@@ -89,7 +93,10 @@ CASES = [
     *vary(
         Case("loss.cross_entropy", _index_targets("N,C", also=-100), out=_SCALAR, name="base"),
         {"name": "loss.cross_entropy(ignored labels)"},
-        {"label_smoothing": 0.1, "name": "loss.cross_entropy(ignored labels, label_smoothing=0.1)"},
+        {
+            "label_smoothing": 0.1,
+            "name": "loss.cross_entropy(ignored labels, label_smoothing=0.1)",
+        },
         {"ignore_index": 2},
         {"ignore_index": 2, "reduction": "sum"},
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 
-from compare.cases.case import Case, Training
+from compare.cases.case import Pair
 
 LAYERS = ("conv", "pool", "norm", "dropout", "loss", "activation", "linear")
 STEMS = (*LAYERS, "train", "faults")
@@ -20,11 +20,11 @@ class UnknownName(ValueError):
     """A suite or case that does not exist; the message offers those that do."""
 
 
-def select(suites: list[str] | None = None, keyword: str = "") -> list[tuple[str, Case | Training]]:
+def select(suites: list[str] | None = None, keyword: str = "") -> list[tuple[str, Pair]]:
     """(suite, case) for each case of `suites` (all by default) whose name has `keyword` in it.
 
-    Case of letters does not matter. Raises UnknownName for a suite that does not exist and for a
-    keyword that no case has.
+    Case of letters does not matter. Raises UnknownName for a suite that does not exist and for
+    a keyword that no case has.
     """
     stems = dict.fromkeys(stem for suite in suites or ["all"] for stem in _stems(suite))
     every = [(stem, case) for stem in stems for case in load(stem)]
@@ -41,7 +41,7 @@ def select(suites: list[str] | None = None, keyword: str = "") -> list[tuple[str
     return chosen
 
 
-def load(stem: str) -> list[Case | Training]:
+def load(stem: str) -> list[Pair]:
     """The cases of compare/cases/<stem>.py."""
     return importlib.import_module(f"compare.cases.{stem}").CASES
 

@@ -6,8 +6,8 @@ from compare.cases.case import Training
 
 CASES = [
     Training(
+        "lenet.LeNet",
         name="train.lenet(digits)",
-        target="lenet.LeNet",
         init={"activation": "relu"},
         steps=132,
         batch_size=32,

@@ -28,8 +28,8 @@ def judge(
 ) -> Verdict:
     """The verdict on `case` from its four records, keyed by (side, precision).
 
-    A side that failed makes it `unsupported` or `error`, with that side's own words. A case that
-    compared no number at all, or only zeros, is an `error`: such a check cannot fail.
+    A side that failed makes it `unsupported` or `error`, with that side's own words. A case
+    that compared no number at all, or only zeros, is an `error`: such a check cannot fail.
     """
     failures = [record for record in records.values() if record.error]
     if failures:
@@ -111,7 +111,9 @@ def exact(name: str, torch: np.ndarray, jax: np.ndarray) -> Finding:
     unequal = np.count_nonzero(torch != jax)
     if unequal:
         where = tuple(int(i) for i in np.argwhere(torch != jax)[0]) if shape else ()
-        says = f"{unequal} of {torch.size} differ, first at {where}: {torch[where]}, {jax[where]}"
+        says = (
+            f"{unequal} of {torch.size} differ, first at {where}: {torch[where]}, {jax[where]}"
+        )
         return Finding(name, "different", shape, gap=math.inf, says=says)
     return Finding(name, "same", shape, noise=not np.any(torch))
 
@@ -128,7 +130,8 @@ def same_function(
     scale = _largest(t64)
     torch32, jax32 = error(t32, t64, scale), error(j32, j64, scale)
     if scale == 0.0:
-        # Zero in torch: what is left elsewhere may be rounding, as large as torch's float32 shows.
+        # Zero in torch: what is left elsewhere may be rounding, as large as torch's float32
+        # shows.
         stray, allowed = _largest(j64), FLOAT64_MARGIN * U64 / U32 * _largest(t32)
         verdict = "same" if stray <= allowed else "different"
         says = "" if verdict == "same" else f"all zero in torch, up to {stray:.3g} in JAX"
@@ -144,7 +147,9 @@ def same_function(
     if not gap <= bound:
         return _differs(finding, t64, j64, casts)
     if bits > CARE_BITS:
-        says = f"JAX loses {bits:.1f} bits more than torch in float32 ({jax32:.2g}, {torch32:.2g})"
+        says = (
+            f"JAX loses {bits:.1f} bits more than torch in float32 ({jax32:.2g}, {torch32:.2g})"
+        )
         return _with(finding, "less-careful", says)
     return finding
 

@@ -13,7 +13,7 @@ FLOAT64_MARGIN = 2.0**10
 """K64: how many roundings, each amplified as torch's own float32 error shows, count as none."""
 
 CARE_BITS = 5.0
-"""Bits that a float32 result may lose beyond what torch loses. A good pair reached 3.8 (13.6x)."""
+"""Bits that a float32 result may lose beyond what torch loses; a good pair reached 3.8."""
 
 CARE_FLOOR = 4 * UNIT["float32"]
 """Errors below this are the last bits of any float32 computation; below it nothing is lost."""

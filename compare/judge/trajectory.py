@@ -19,8 +19,8 @@ def judge_run(name: str, runs: Mapping[tuple[str, str], Iterator]) -> Verdict:
     """Steps the four `runs` together and judges each step.
 
     The last record of a run may hold `correct`, the test images it classifies rightly: equal in
-    float64. The float32 runs measure how far rounding has carried the paths apart by now; care is
-    not judged here, since two float32 paths part by chance.
+    float64. The float32 runs measure how far rounding has carried the paths apart by now; care
+    is not judged here, since two float32 paths part by chance.
     """
     worst: list[Finding] = []
     facts: dict[str, Any] = {"losses": {f"{side} {kind}": [] for side, kind in QUARTET}}
@@ -32,7 +32,9 @@ def judge_run(name: str, runs: Mapping[tuple[str, str], Iterator]) -> Verdict:
             if "loss" in record.arrays:
                 facts["losses"][f"{side} {kind}"].append(float(record.arrays["loss"]))
             if "correct" in record.arrays:
-                facts.setdefault("correct", {})[f"{side} {kind}"] = int(record.arrays["correct"])
+                facts.setdefault("correct", {})[f"{side} {kind}"] = int(
+                    record.arrays["correct"]
+                )
         deciding = max(found, key=lambda one: (_rank(one), one.gap / (one.bound or 1.0)))
         worst.append(_at(step, deciding))
         if deciding.verdict != "same":

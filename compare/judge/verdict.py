@@ -39,8 +39,8 @@ class Finding:
 class Verdict:
     """What the comparison of one case came to, with its evidence.
 
-    `compared` counts the arrays that were compared; a trajectory keeps the worst finding of each
-    step, so it may exceed the findings.
+    `compared` counts the arrays that were compared; a trajectory keeps the worst finding of
+    each step, so it may exceed the findings.
     """
 
     case: str

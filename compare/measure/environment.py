@@ -7,8 +7,24 @@ import os
 import platform
 from typing import Any
 
-PACKAGES = ("portbench", "torch", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "transformers")
-VARIABLES = ("XLA_FLAGS", "JAX_PLATFORMS", "JAX_ENABLE_X64", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+PACKAGES = (
+    "portbench",
+    "torch",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "scipy",
+    "transformers",
+)
+VARIABLES = (
+    "XLA_FLAGS",
+    "JAX_PLATFORMS",
+    "JAX_ENABLE_X64",
+    "OMP_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+)
 
 
 def versions() -> dict[str, str]:
@@ -77,8 +93,8 @@ def available(device: str) -> str:
     except RuntimeError:
         extra = "cuda13" if device == "cuda" else device
         return (
-            f"jax sees no {device} device; install portbench[{extra}] on a machine that has one, "
-            "or use --device cpu (portbench doctor shows what is here)"
+            f"jax sees no {device} device; install portbench[{extra}] on a machine that has "
+            "one, or use --device cpu (portbench doctor shows what is here)"
         )
     return ""
 

@@ -75,8 +75,8 @@ class Results:
         for result in self.done:
             if (result.seed, result.device) != (seed, device):
                 raise FolderError(
-                    f"{self.folder} holds results of seed {result.seed} on {result.device}, not "
-                    f"of seed {seed} on {device}: pass the same, or leave out --resume"
+                    f"{self.folder} holds results of seed {result.seed} on {result.device}, "
+                    f"not of seed {seed} on {device}: pass the same, or leave out --resume"
                 )
         wanted = {(case.name, case.fingerprint) for _, case in cases}
         self.done = [r for r in self.done if (r.verdict.case, r.fingerprint) in wanted]
@@ -119,7 +119,7 @@ def read(file: Path) -> list[Result]:
 def summarise(
     results: Sequence[Result], seconds: float, environment: dict[str, Any], complete: bool
 ) -> dict[str, Any]:
-    """What summary.json says. Planted faults are counted apart: their verdict is `different`."""
+    """What summary.json says. Planted faults are counted apart: they ought to differ."""
     pairs = [result for result in results if result.suite != "faults"]
     faults = [result for result in results if result.suite == "faults"]
     odd = [result.verdict for result in results if not result.verdict.as_expected]

@@ -17,8 +17,8 @@ PAIR, FAULT, OTHER = "#2a6fb0", "#c8322b", "#8a8a8a"
 def error_fall(results: Sequence[Result]) -> str:
     """Every compared array: its gap in float32 across, in float64 upwards.
 
-    Rounding shrinks by 2^29 from one to the other, a semantic difference does not shrink at all:
-    pairs lie on the lower line, planted faults on the upper one.
+    Rounding shrinks by 2^29 from one to the other, a semantic difference does not shrink at
+    all: pairs lie on the lower line, planted faults on the upper one.
     """
     figure, axes = _figure(7.2, 5.0)
     kinds = {

@@ -23,7 +23,7 @@ PLUMBING = (
 
 
 def narrowing_casts(jaxpr: Any, programs: int) -> list[tuple[str, ...]]:
-    """For each of the `programs` calls at the top of `jaxpr`, its casts from float64 to less."""
+    """For each of the `programs` calls at the top of `jaxpr`, its casts from float64."""
     calls = [eqn for eqn in _open(jaxpr).eqns if "jaxpr" in eqn.params]
     if len(calls) != programs:  # an inlined or merged call: what is found belongs to all
         return [tuple(sorted(set(_casts(jaxpr))))] * programs

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from compare.cases.case import Case, Given
+from compare.cases.case import Given, Pair
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Givens:
     cotangents: list[np.ndarray] = field(default_factory=list)
 
 
-def givens(case: Case, leaves: list[Leaf], seed: int) -> Givens:
+def givens(case: Pair, leaves: list[Leaf], seed: int) -> Givens:
     """Draws the inputs, leaves and masks of `case`; cotangents follow once shapes are known."""
 
     def keyed(name: str) -> np.random.Generator:
@@ -55,7 +55,7 @@ def givens(case: Case, leaves: list[Leaf], seed: int) -> Givens:
     )
 
 
-def cotangent(case: Case, index: int, shape: tuple[int, ...], seed: int) -> np.ndarray:
+def cotangent(case: Pair, index: int, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """What is pulled back through output `index`: random, since a sum hides whole gradients."""
     rng = generator(seed, case.name, f"cotangent {index}")
     return representable(rng.normal(size=shape))

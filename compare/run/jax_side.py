@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from compare.cases.case import Case
+from compare.cases.case import Case, Pair
 from compare.run import state, target
 from compare.run.audit import narrowing_casts
 from compare.run.draw import Givens
@@ -35,7 +35,7 @@ class Program:
     patterns: dict[str, str]
 
 
-def build(case: Case) -> nnx.Module:
+def build(case: Pair) -> nnx.Module:
     """The module of `case`, with shapes for leaves: nothing is drawn or computed."""
     init, _ = target.arguments(case, "jax")
     cls = target.resolve(case, "jax")
@@ -107,7 +107,7 @@ def read(one: Program, result: dict) -> dict[str, np.ndarray]:
 
 
 def output_names(case: Case, index: int, rank: int) -> str:
-    """The axis names of output `index`: the case's, or the first input's where the rank agrees."""
+    """Axis names of output `index`: the case's, or the first input's where the rank agrees."""
     if case.out:
         return case.out[min(index, len(case.out) - 1)]
     first = next(iter(case.inputs.values())).names if case.inputs else ""
@@ -156,7 +156,9 @@ def function_forward(case: Case) -> Callable:
     def forward(diff: dict, rest: dict) -> tuple[list, dict]:
         given = {**diff, **rest}
         outputs = target.flatten(call(**given, **options))
-        changed = dict(zip(case.mutates, outputs[len(outputs) - len(case.mutates) :], strict=True))
+        changed = dict(
+            zip(case.mutates, outputs[len(outputs) - len(case.mutates) :], strict=True)
+        )
         return outputs[: len(outputs) - len(changed)], changed
 
     return forward
@@ -187,7 +189,9 @@ def module_forward(
 
     def forward(diff: dict, rest: dict) -> tuple[list, dict]:
         given = {**diff, **rest}
-        values = {name: given[torch_path[name]] for name in carried} | {m: given[m] for m in masks}
+        values = {name: given[torch_path[name]] for name in carried} | {
+            m: given[m] for m in masks
+        }
         leaves = [(path, var.replace(values.get(name))) for name, (path, var) in flat.items()]
         module = nnx.merge(graph, nnx.from_flat_state(leaves))
         outputs = target.flatten(module(*(given[name] for name in case.inputs), **options))
@@ -203,7 +207,7 @@ def module_forward(
 
 
 def pulled_back(forward: Callable) -> Callable[[dict, dict, list], dict]:
-    """Outputs, buffers, and d<cotangent, output>/d diff for the floating outputs, in one call."""
+    """Outputs, buffers, and d<cotangent, output>/d diff of the floating outputs, in one."""
 
     def call(diff: dict, rest: dict, cotangents: list) -> dict:
         def floating(diff: dict) -> tuple[list, tuple[list, dict]]:
@@ -212,12 +216,12 @@ def pulled_back(forward: Callable) -> Callable[[dict, dict, list], dict]:
             return [out for out in outputs if is_floating(out)], (outputs, buffers)
 
         found, back, (outputs, buffers) = jax.vjp(floating, diff, has_aux=True)
-        pulled = [
-            ct for out, ct in zip(outputs, cotangents, strict=False) if is_floating(out)
-        ]
+        pulled = [ct for out, ct in zip(outputs, cotangents, strict=False) if is_floating(out)]
         grads = {}
         if found and diff and [x.shape for x in found] == [np.shape(ct) for ct in pulled]:
-            grads = back([jnp.asarray(ct, x.dtype) for x, ct in zip(found, pulled, strict=True)])[0]
+            grads = back(
+                [jnp.asarray(ct, x.dtype) for x, ct in zip(found, pulled, strict=True)]
+            )[0]
         return {"outputs": outputs, "grads": grads, "buffers": buffers}
 
     return call

@@ -28,6 +28,7 @@ def train(
 
     The last Record holds `correct`: how many of the `test` images it classifies rightly.
     """
+
     def settings() -> ExitStack:
         # Entered anew at each step: the caller runs other precisions between two of ours.
         stack = ExitStack()
@@ -70,7 +71,9 @@ def filled(training: Training, given: Givens, dtype) -> tuple[nnx.Module, dict[s
     """The model holding the given leaves, and the torch path of each of its own."""
     model = jax_side.build(training)
     flat = {".".join(map(str, path)): var for path, var in nnx.to_flat_state(nnx.state(model))}
-    carried = state.carry_leaves(given.leaves, given.owners, {k: v.shape for k, v in flat.items()})
+    carried = state.carry_leaves(
+        given.leaves, given.owners, {k: v.shape for k, v in flat.items()}
+    )
     for name, values in carried.items():
         flat[name].set_value(jnp.asarray(jax_side.cast(values, dtype)))
     nnx.update(model, nnx.from_flat_state([(_path(name), var) for name, var in flat.items()]))

@@ -1,4 +1,5 @@
-"""Naive ports: what people write first, each wrong in one known way. Never import it to compute.
+"""Naive ports: what people write first, each wrong in one known way. Never import it to
+compute.
 
 The planted faults of compare/cases/faults.py name these; the judge must call each different (or
 less careful, or leaking). Arguments have torch's names, arrays have JAX's layout.

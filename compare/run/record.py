@@ -28,7 +28,9 @@ class Record:
 
 
 def failed(side: str, precision: str, error: BaseException) -> Record:
-    """The record of a side that raised: the exception's type and first line, as users know it."""
+    """The record of a side that raised: the exception's type and first line."""
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0] if lines else '(no message)'}"
-    return Record(side, precision, error=text, unsupported=isinstance(error, NotImplementedError))
+    return Record(
+        side, precision, error=text, unsupported=isinstance(error, NotImplementedError)
+    )

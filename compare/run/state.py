@@ -99,7 +99,9 @@ def carry_leaves(
                 f"but {slot} has {tuple(slots[slot])}"
             )
         carried[slot] = moved
-    problems += [f"spare on the JAX side: {slot} {slots[slot]}" for slot in slots.keys() - carried]
+    problems += [
+        f"spare on the JAX side: {slot} {slots[slot]}" for slot in slots.keys() - carried
+    ]
     if problems:
         raise TransferError(
             "the leaves of the two modules do not pair:\n  "
@@ -117,7 +119,7 @@ def leaf_pattern(leaf: Leaf) -> str:
 
 
 def partner(path: str, slots: Iterable[str]) -> str | None:
-    """The JAX path of torch's leaf `path`: the same string, or with Flax's name for the leaf."""
+    """The JAX path of torch's leaf `path`: the same string, or Flax's name for the leaf."""
     parent, _, name = path.rpartition(".")
     for alias in ALIASES.get(name, (name,)):
         candidate = f"{parent}.{alias}" if parent else alias

@@ -1,4 +1,4 @@
-"""From a case's words to the thing itself: "conv.Conv2d" is torch_impl.conv.Conv2d and its twin."""
+"""From a case's words to the thing: "conv.Conv2d" is torch_impl.conv.Conv2d and its twin."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from compare.cases.case import Case
+from compare.cases.case import Pair
 
 SIDES = ("torch", "jax")
 
@@ -15,7 +15,7 @@ class TargetError(LookupError):
     """A name that leads to no class or function."""
 
 
-def resolve(case: Case, side: str) -> Any:
+def resolve(case: Pair, side: str) -> Any:
     """The class or function of `case` on `side`: its own target, or `package.module:name`."""
     try:
         return named(getattr(case, side) or case.target, side)
@@ -41,7 +41,7 @@ def named(name: str, side: str) -> Any:
     return found
 
 
-def arguments(case: Case, side: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def arguments(case: Pair, side: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """(constructor arguments, call options) of `case` on `side`, where a fault may differ."""
     init, options = dict(case.init or {}), dict(case.options)
     if side == "jax":

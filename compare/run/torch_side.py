@@ -8,19 +8,19 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from compare.cases.case import Case
+from compare.cases.case import Case, Pair
 from compare.run import target
 from compare.run.draw import Givens, Leaf, cotangent
 from compare.run.record import Record, failed
 
 
-def build(case: Case) -> torch.nn.Module:
+def build(case: Pair) -> torch.nn.Module:
     """The module of `case`, as its constructor makes it."""
     init, _ = target.arguments(case, "torch")
     return target.resolve(case, "torch")(**init)
 
 
-def leaves(case: Case) -> list[Leaf]:
+def leaves(case: Pair) -> list[Leaf]:
     """The leaves of the module of `case` (none for a function): parameters, then buffers."""
     return module_leaves(build(case)) if case.is_class else []
 
@@ -44,7 +44,7 @@ def module_leaves(module: torch.nn.Module) -> list[Leaf]:
 
 
 def run(case: Case, given: Givens, precision: str, seed: int, device: str = "cpu") -> Record:
-    """Calls `case` at `precision`; fills `given.cotangents` on the first call, from the shapes."""
+    """Calls `case` at `precision`; the first call fills `given.cotangents`, by the shapes."""
     try:
         return _run(case, given, precision, seed, device)
     except Exception as error:
