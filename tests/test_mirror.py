@@ -21,7 +21,7 @@ ALLOWED = {
     "jax_impl": {"jax_impl"},
     "compare/cases": {"compare.cases"},
     "compare/run": {"compare.cases", "compare.run", "jax_impl"},  # jax_impl: naive.py's ports
-    "compare/judge": {"compare.judge"},
+    "compare/judge": {"compare.judge", "compare.run.record"},
     "compare/measure": {"compare.measure", "compare.cases", "compare.run", "compare.judge"},
     "compare/report": {"compare.report", "compare.measure", "compare.cases", "compare.judge"},
 }

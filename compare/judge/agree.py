@@ -17,13 +17,14 @@ import numpy as np
 
 from compare.judge.thresholds import CARE_BITS, CARE_FLOOR, FLOAT64_MARGIN, UNIT
 from compare.judge.verdict import Finding, Verdict, worst_of
+from compare.run.record import Record
 
 U64, U32 = UNIT["float64"], UNIT["float32"]
 
 
 def judge(
     case: str,
-    records: Mapping[tuple[str, str], object],
+    records: Mapping[tuple[str, str], Record],
     may_be_empty: bool = False,
 ) -> Verdict:
     """The verdict on `case` from its four records, keyed by (side, precision).
@@ -41,7 +42,14 @@ def judge(
     t32, j32 = records["torch", "float32"], records["jax", "float32"]
     casts = {"torch": t64.casts, "jax": j64.casts}
     findings = tuple(
-        compare(name, *(record.arrays.get(name) for record in (t64, j64, t32, j32)), casts)
+        compare(
+            name,
+            t64.arrays.get(name),
+            j64.arrays.get(name),
+            t32.arrays.get(name),
+            j32.arrays.get(name),
+            casts,
+        )
         for name in dict.fromkeys([*t64.arrays, *j64.arrays])
     )
     vacuous = vacuity(findings, t64.arrays, may_be_empty)

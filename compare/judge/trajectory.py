@@ -52,8 +52,9 @@ def step_findings(records: tuple) -> list[Finding]:
     t64, j64, t32, j32 = records
     found = []
     for name in dict.fromkeys([*t64.arrays, *j64.arrays]):
-        arrays = (record.arrays.get(name) for record in (t64, j64, t32, j32))
-        finding = compare(name, *arrays, {"torch": t64.casts, "jax": j64.casts})
+        four = [record.arrays.get(name) for record in (t64, j64, t32, j32)]
+        casts = {"torch": t64.casts, "jax": j64.casts}
+        finding = compare(name, four[0], four[1], four[2], four[3], casts)
         if finding.verdict == "less-careful":
             finding = Finding(**{**vars(finding), "verdict": "same", "says": ""})
         found.append(finding)

@@ -83,12 +83,12 @@ def worst_of(verdicts: Sequence[str]) -> str:
 def from_dict(plain: dict[str, Any]) -> Verdict:
     """The verdict that `to_dict` wrote."""
     kept = {name: plain[name] for name in Verdict.__dataclass_fields__ if name in plain}
+    return Verdict(**{**kept, "findings": tuple(map(_finding, plain["findings"]))})
+
+
+def _finding(plain: dict[str, Any]) -> Finding:
     numbers = ("gap", "bound", "torch32", "jax32", "bits", "gap32")
-    findings = tuple(
-        Finding(**{k: float(v) if k in numbers else v for k, v in one.items()})
-        for one in plain["findings"]
-    )
-    return Verdict(**{**kept, "findings": findings})
+    return Finding(**{**plain, **{name: float(plain[name]) for name in numbers}})
 
 
 def _plain(value: Any) -> Any:

@@ -70,9 +70,9 @@ def frameworks() -> dict[str, Any]:
         "jax": {
             "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
             "backend": jax.default_backend(),
-            "matmul_precision": str(jax.config.jax_default_matmul_precision or "default"),
-            "x64": bool(jax.config.jax_enable_x64),
-            "prng": str(jax.config.jax_default_prng_impl),
+            "matmul_precision": str(_read("jax_default_matmul_precision") or "default"),
+            "x64": bool(_read("jax_enable_x64")),
+            "prng": str(_read("jax_default_prng_impl")),
         },
     }
 
@@ -97,6 +97,12 @@ def available(device: str) -> str:
             "one, or use --device cpu (portbench doctor shows what is here)"
         )
     return ""
+
+
+def _read(option: str) -> Any:
+    import jax
+
+    return jax.config.values[option]
 
 
 def _count(torch: Any) -> int:

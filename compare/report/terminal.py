@@ -33,11 +33,10 @@ def explain(result: Result) -> str:
 def table(results: Sequence[Result]) -> Table:
     """A row a suite: cases, arrays compared, verdicts, and the largest gap."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, align in (
-        ("suite", "left"), ("cases", "right"), ("arrays", "right"), ("verdicts", "left"),
-        ("largest float64 gap", "right"), ("of its bound", "right"),
-    ):  # fmt: skip
-        grid.add_column(heading, justify=align)
+    for heading in ("suite", "verdicts"):
+        grid.add_column(heading)
+    for heading in ("cases", "arrays", "largest float64 gap", "of its bound"):
+        grid.add_column(heading, justify="right")
     for suite in dict.fromkeys(result.suite for result in results):
         verdicts = [result.verdict for result in results if result.suite == suite]
         counts = {word: sum(v.verdict == word for v in verdicts) for word in ORDER}
@@ -46,9 +45,9 @@ def table(results: Sequence[Result]) -> Table:
         worst = max(findings, key=lambda one: one.gap / one.bound, default=None)
         grid.add_row(
             suite,
+            said,
             str(len(verdicts)),
             str(sum(v.compared for v in verdicts)),
-            said,
             f"{worst.gap:.1e}" if worst else "",
             f"{worst.gap / worst.bound:.1e}" if worst else "",
         )

@@ -25,11 +25,11 @@ def digits(seed: int) -> Dataset:
     """
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    images = np.kron(found.images / 16.0, np.ones((3, 3)))
+    pixels, labels = load_digits(return_X_y=True)
+    images = np.kron(np.reshape(pixels, (-1, 8, 8)) / 16.0, np.ones((3, 3)))
     images = representable(np.pad(images, ((0, 0), (2, 2), (2, 2)))[:, None])
     order = generator(seed, "digits").permutation(len(images))
-    images, labels = images[order], found.target[order].astype(np.int64)
+    images, labels = images[order], labels[order].astype(np.int64)
     return Dataset((images[:1437], labels[:1437]), (images[1437:], labels[1437:]))
 
 

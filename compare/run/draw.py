@@ -99,7 +99,7 @@ def array(given: Given, rng: np.random.Generator) -> np.ndarray:
         case "integers":
             values = rng.integers(option("low", 0), option("high", 2), shape)
             if "also" in given.options:
-                values = np.where(rng.random(shape) < 0.25, option("also"), values)
+                values = np.where(rng.random(shape) < 0.25, int(option("also", 0)), values)
             return values
         case "permutation":
             rows = [rng.permutation(shape[-1]) for _ in range(math.prod(shape[:-1]))]

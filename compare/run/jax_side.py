@@ -175,7 +175,7 @@ def module_forward(
         name: var.shape for name, var in filled.items() if not isinstance(var, nnx.RngState)
     }
     carried = state.carry_leaves(given.leaves, given.owners, slots)
-    torch_path = {state.partner(path, slots): path for path in given.leaves}
+    torch_path = torch_paths(given, carried)
     masks = {name: state.to_jax(mask, patterns[name]) for name, mask in given.masks.items()}
     absent = masks.keys() - flat.keys()
     if absent:
@@ -204,6 +204,12 @@ def module_forward(
         return outputs, buffers
 
     return forward
+
+
+def torch_paths(given: Givens, carried: dict[str, np.ndarray]) -> dict[str, str]:
+    """JAX path -> torch path, for every leaf that was carried over."""
+    pairs = {state.partner(path, carried): path for path in given.leaves}
+    return {slot: path for slot, path in pairs.items() if slot is not None}
 
 
 def pulled_back(forward: Callable) -> Callable[[dict, dict, list], dict]:

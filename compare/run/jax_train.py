@@ -13,6 +13,7 @@ from flax import nnx
 from compare.cases.case import Training
 from compare.run import jax_side, state, target
 from compare.run.draw import Givens
+from compare.run.jax_side import torch_paths
 from compare.run.record import Record
 
 
@@ -77,7 +78,7 @@ def filled(training: Training, given: Givens, dtype) -> tuple[nnx.Module, dict[s
     for name, values in carried.items():
         flat[name].set_value(jnp.asarray(jax_side.cast(values, dtype)))
     nnx.update(model, nnx.from_flat_state([(_path(name), var) for name, var in flat.items()]))
-    return model, {state.partner(path, carried): path for path in given.leaves}
+    return model, torch_paths(given, carried)
 
 
 def _path(name: str) -> tuple:

@@ -86,10 +86,12 @@ class AlwaysTraining(norm.BatchNorm2d):
 class NhwcReducedLikeNchw(norm.BatchNorm2d):
     """Statistics over axes (0, 2, 3) of an NHWC array, as in d2l's from-scratch tab."""
 
-    def __call__(self, input):
+    def __call__(self, input: jax.Array) -> jax.Array:
         mean = input.mean((0, 2, 3), keepdims=True)
         variance = jnp.square(input - mean).mean((0, 2, 3), keepdims=True)
         whitened = (input - mean) * lax.rsqrt(variance + self.eps)
+        assert self.weight is not None
+        assert self.bias is not None
         return whitened * self.weight[...] + self.bias[...]
 
 

@@ -34,7 +34,10 @@ def train(
         loss = loss_of(model(x), torch_side.tensor(labels, dtype, device), reduction="sum")
         loss.backward()
         arrays = {"loss": torch_side.numpy(loss.detach() / len(images))}
-        arrays |= {f"grad/{k}": torch_side.numpy(p.grad) for k, p in parameters.items()}
+        arrays |= {
+            f"grad/{k}": torch_side.numpy(torch.zeros_like(p) if p.grad is None else p.grad)
+            for k, p in parameters.items()
+        }
         before = {k: torch_side.numpy(p) for k, p in parameters.items()}
         update(parameters.values(), training.learning_rate, len(images))
         arrays |= {
