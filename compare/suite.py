@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def batches(cases: Sequence[Pair]) -> list[list[Pair]]:
 
 
 def work(batch: Sequence[Pair], settings: dict[str, Any]) -> list[Verdict]:
-    """What a worker does with a batch."""
+    """What a worker does with a batch. torch's warnings speak to users of a layer, not here."""
+    warnings.simplefilter("ignore")
     from compare.check import check, check_training
 
     seed, device = settings["seed"], settings["device"]

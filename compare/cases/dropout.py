@@ -22,14 +22,12 @@ CASES = [
         {},
         {"p": 0.1, "masks": _mask(_WHOLE, 0.1)},
         {"p": 0.0},
-        {"p": 1.0},
         {"training": False},
     ),
     *vary(
         Case("dropout.Dropout", {"input": _X2}, init={}, masks=_mask(_WHOLE, 0.5)),
         {},
         {"p": 0.2, "masks": _mask(_WHOLE, 0.2)},
-        {"p": 1.0, "why": "zeros, and zero gradients, not NaN"},
         {"train": False, "name": "dropout.Dropout(eval)"},
     ),
     *vary(

@@ -31,8 +31,8 @@ def _function(target: str, inputs: dict, *, out: str | None = None, **options) -
     return Case(target, inputs, options=options, out=outs, name="base")
 
 
-def _norm(eps_case: str, **init) -> Case:
-    return Case(f"norm.{eps_case}", {"input": draw("n=3 c=4 l=6")}, init=init, name="base")
+def _norm(target: str, **init) -> Case:
+    return Case(target, {"input": draw("n=3 c=4 l=6")}, init=init, name="base")
 
 
 _conv = _function("conv.conv2d", {"input": _IMAGE, **_KERNEL})
@@ -40,7 +40,7 @@ _conv_padded = _function(
     "conv.conv2d", {"input": draw("n=2 c=3 h=8 w=8"), **_KERNEL}, stride=2, padding=1
 )
 _layer_norm = _function(
-    "norm.layer_norm",
+    "normalization.layer_norm",
     {"input": draw("n=4 w=16"), "weight": draw("w=16"), "bias": draw("w=16")},
     normalized_shape=(16,),
 )
@@ -67,17 +67,17 @@ CASES = [
     _fault("fast variance on a far mean", _far, "layer_norm_fast", "less-careful"),
     _fault(
         "GroupNorm eps of Flax",
-        _norm("GroupNorm", num_groups=2, num_channels=4),
+        _norm("normalization.GroupNorm", num_groups=2, num_channels=4),
         jax_init={"eps": 1e-6},
     ),
     _fault(
         "GroupNorm with other groups",
-        _norm("GroupNorm", num_groups=2, num_channels=4),
+        _norm("normalization.GroupNorm", num_groups=2, num_channels=4),
         jax_init={"num_groups": 4},
     ),
     _fault(
         "InstanceNorm eps of Flax",
-        _norm("InstanceNorm1d", num_features=4),
+        _norm("norm.InstanceNorm1d", num_features=4),
         jax_init={"eps": 1e-6},
     ),
     _fault("padding SAME by default", _conv, "conv2d_same"),
@@ -180,13 +180,13 @@ CASES = [
     _fault("half the squared error", _function("loss.mse_loss", _PAIR, out=""), "mse_half"),
     _fault(
         "Huber for smooth L1",
-        _function("loss.smooth_l1_loss", _PAIR, out="", beta=0.5),
+        _function("loss_robust.smooth_l1_loss", _PAIR, out="", beta=0.5),
         "smooth_l1_huber",
     ),
     _fault(
         "KL divergence per row",
         _function(
-            "loss.kl_div",
+            "loss_likelihood.kl_div",
             {
                 "input": draw("n=4 c=5", "log_simplex"),
                 "target": draw("n=4 c=5", "simplex", grad=False),
@@ -198,7 +198,7 @@ CASES = [
     _fault(
         "cross entropy without a clamp",
         _function(
-            "loss.binary_cross_entropy",
+            "loss_binary.binary_cross_entropy",
             {
                 "input": draw("n=3", "given", values=[0.0, 0.5, 0.75]),
                 "target": draw("n=3", "given", grad=False, values=[1.0, 1.0, 0.0]),

@@ -97,6 +97,9 @@ CASES = [
             "label_smoothing": 0.1,
             "name": "loss.cross_entropy(ignored labels, label_smoothing=0.1)",
         },
+    ),
+    *vary(
+        Case("loss.cross_entropy", _index_targets("N,C"), out=_SCALAR, name="base"),
         {"ignore_index": 2},
         {"ignore_index": 2, "reduction": "sum"},
     ),

@@ -19,6 +19,7 @@ PLUMBING = (
     "/jax/_src/traceback_util.py",
     "/jax/_src/linear_util.py",
     "/jax/_src/dtypes.py",
+    "/jax/_src/source_info_util.py",
 )
 
 

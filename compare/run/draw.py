@@ -1,7 +1,7 @@
 """The givens: every array of a case, drawn once in NumPy, keyed by (seed, case, name).
 
-Values are exactly representable in bfloat16, so that each precision under test starts from the
-same numbers, and no array depends on the order in which others are drawn.
+Values are exactly representable in float32, the lowest precision under test, so that every run
+starts from the same numbers; no array depends on the order in which others are drawn.
 """
 
 from __future__ import annotations
@@ -68,14 +68,12 @@ def generator(seed: int, *names: str) -> np.random.Generator:
 
 
 def representable(values: np.ndarray) -> np.ndarray:
-    """`values` rounded to bfloat16 (8 significant bits), as float64; NaN and inf stay."""
-    values = np.asarray(values, np.float64)
-    mantissa, exponent = np.frexp(values)
-    return np.ldexp(np.round(mantissa * 256) / 256, exponent)
+    """`values` rounded to float32, as float64; NaN and inf stay."""
+    return np.asarray(values, np.float64).astype(np.float32).astype(np.float64)
 
 
 def array(given: Given, rng: np.random.Generator) -> np.ndarray:
-    """One array by its `Given`: float64 holding bfloat16 values, int64, or bool for bits."""
+    """One array by its `Given`: float64 holding float32 values, int64, or bool for bits."""
     option, shape = given.options.get, given.shape
     match given.kind:
         case "normal":

@@ -78,7 +78,9 @@ def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> R
     arrays |= {f"grad/{name}": numpy(value) for name, value in gradients.items()}
     arrays |= {f"buffer/{name}": numpy(inputs[name]) for name in case.mutates}
     if case.is_class:
-        arrays |= {f"buffer/{name}": numpy(value) for name, value in call.named_buffers()}
+        buffers = dict(call.named_buffers())
+        kept = [path for path, leaf in given.owners.items() if leaf.buffer]
+        arrays |= {f"buffer/{path}": numpy(buffers[path]) for path in kept}
     return Record("torch", precision, arrays, casts.seen())
 
 

@@ -43,7 +43,9 @@ def train(
         arrays |= {
             f"update/{k}": torch_side.numpy(p) - before[k] for k, p in parameters.items()
         }
-        arrays |= {f"buffer/{k}": torch_side.numpy(b) for k, b in model.named_buffers()}
+        buffers = dict(model.named_buffers())
+        kept = [path for path, leaf in given.owners.items() if leaf.buffer]
+        arrays |= {f"buffer/{path}": torch_side.numpy(buffers[path]) for path in kept}
         yield Record("torch", precision, arrays)
     yield Record("torch", precision, {"correct": correct(model, test, dtype, device)})
 
