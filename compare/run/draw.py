@@ -104,9 +104,9 @@ def array(given: Given, rng: np.random.Generator) -> np.ndarray:
             return np.array(rows, np.int64).reshape(shape)
         case "given":
             values = np.array(option("values"))
-            if values.dtype.kind in "biu":
+            if values.dtype.kind in "biuc":
                 return values.reshape(shape)
-            return values.astype(np.float64).reshape(shape)
+            return representable(values).reshape(shape)
         case _:
             raise AssertionError(given.kind)
     return representable(values)

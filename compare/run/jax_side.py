@@ -122,7 +122,7 @@ def program(case: Case, given: Givens, precision: str) -> Program:
     diff = {
         name: value
         for name, value in inputs.items()
-        if case.inputs[name].grad and value.dtype.kind == "f" and name not in case.mutates
+        if case.inputs[name].grad and value.dtype.kind in "fc" and name not in case.mutates
     }
     rest = {name: value for name, value in inputs.items() if name not in diff}
     if case.is_class:
@@ -145,6 +145,9 @@ def input_patterns(case: Case) -> dict[str, str]:
 
 
 def cast(values: np.ndarray, dtype: Any) -> np.ndarray:
+    """`values` at `dtype`, or at the complex dtype of its width; integers as they are."""
+    if values.dtype.kind == "c":
+        return values.astype(jnp.result_type(dtype, jnp.complex64))
     return values.astype(dtype) if values.dtype.kind == "f" else values
 
 
@@ -225,13 +228,14 @@ def pulled_back(forward: Callable) -> Callable[[dict, dict, list], dict]:
         pulled = [ct for out, ct in zip(outputs, cotangents, strict=False) if is_floating(out)]
         grads = {}
         if found and diff and [x.shape for x in found] == [np.shape(ct) for ct in pulled]:
-            grads = back(
-                [jnp.asarray(ct, x.dtype) for x, ct in zip(found, pulled, strict=True)]
-            )[0]
+            # Of a complex array JAX pulls back the conjugate of what torch does.
+            pairs = zip(found, pulled, strict=True)
+            given = [jnp.conj(jnp.asarray(ct, x.dtype)) for x, ct in pairs]
+            grads = {name: jnp.conj(value) for name, value in back(given)[0].items()}
         return {"outputs": outputs, "grads": grads, "buffers": buffers}
 
     return call
 
 
 def is_floating(value: Any) -> bool:
-    return jnp.issubdtype(value.dtype, jnp.floating)
+    return jnp.issubdtype(value.dtype, jnp.inexact)

@@ -6,7 +6,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from compare.cases.case import Pair
+from compare.cases.case import Given, Pair
+from compare.run.draw import array, generator
 
 SIDES = ("torch", "jax")
 
@@ -42,11 +43,18 @@ def named(name: str, side: str) -> Any:
 
 
 def arguments(case: Pair, side: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(constructor arguments, call options) of `case` on `side`, where a fault may differ."""
+    """(constructor arguments, call options) of `case` on `side`, where a fault may differ.
+
+    A `Given` among them (the class weights of a loss) is drawn, the same on both sides.
+    """
     init, options = dict(case.init or {}), dict(case.options)
     if side == "jax":
         init.update(case.jax_init)
         options.update(case.jax_options)
+    for arguments in (init, options):
+        for name, value in arguments.items():
+            if isinstance(value, Given):
+                arguments[name] = array(value, generator(0, case.name, name))
     return init, options
 
 

@@ -17,6 +17,7 @@ from compare.run.record import Record, failed
 def build(case: Pair) -> torch.nn.Module:
     """The module of `case`, as its constructor makes it."""
     init, _ = target.arguments(case, "torch")
+    init = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in init.items()}
     return target.resolve(case, "torch")(**init)
 
 
@@ -56,7 +57,7 @@ def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> R
     _, options = target.arguments(case, "torch")
     inputs = {
         name: tensor(values, dtype, device).requires_grad_(
-            case.inputs[name].grad and values.dtype.kind == "f" and name not in case.mutates
+            case.inputs[name].grad and values.dtype.kind in "fc" and name not in case.mutates
         )
         for name, values in given.inputs.items()
     }
@@ -92,10 +93,13 @@ def apply(call: Any, inputs: dict, options: dict, positional: bool) -> Any:
 def tensor(values: np.ndarray, dtype: torch.dtype, device: str) -> torch.Tensor:
     """`values` as a fresh tensor: floats at `dtype`, integers and booleans as they are."""
     fresh = torch.tensor(values, device=device)
+    if fresh.is_complex():
+        return fresh.to(dtype.to_complex())
     return fresh.to(dtype) if fresh.is_floating_point() else fresh
 
 
 def numpy(value: torch.Tensor) -> np.ndarray:
+    value = value.to_dense() if value.is_sparse else value
     return value.detach().resolve_conj().resolve_neg().cpu().numpy().copy()
 
 
