@@ -11,7 +11,7 @@ from compare.report.document import Result
 FLOOR = 1e-19
 """Where arrays that agree to the last bit are drawn: a logarithm has no zero."""
 
-PAIR, FAULT, OTHER = "#2a6fb0", "#c8322b", "#8a8a8a"
+PAIR, FAULT, CARELESS, OTHER = "#2a6fb0", "#c8322b", "#c77700", "#8a8a8a"
 
 
 def error_fall(results: Sequence[Result]) -> str:
@@ -21,19 +21,22 @@ def error_fall(results: Sequence[Result]) -> str:
     all: pairs lie on the lower line, planted faults on the upper one.
     """
     figure, axes = _figure(7.2, 5.0)
-    kinds = {
-        "pairs": ([r for r in results if r.suite != "faults"], PAIR, "o"),
-        "planted faults": ([r for r in results if r.suite == "faults"], FAULT, "x"),
-    }
-    for label, (some, colour, mark) in kinds.items():
-        found = [one for r in some for one in r.verdict.findings if one.shape or one.gap32]
-        found = [f for f in found if not f.noise and math.isfinite(f.gap) and f.bound]
-        if label == "planted faults":
-            found = [f for f in found if f.verdict != "same"]
-        across = [max(f.gap32, FLOOR) if math.isfinite(f.gap32) else 1.0 for f in found]
-        up = [max(f.gap, FLOOR) for f in found]
-        axes.scatter(across, up, s=14, c=colour, marker=mark, linewidths=0.8, alpha=0.6,
-                     label=f"{label} ({len(found)} arrays)")  # fmt: skip
+    pairs = [one for r in results if r.suite != "faults" for one in r.verdict.findings]
+    planted = [one for r in results if r.suite == "faults" for one in r.verdict.findings]
+    careless = [one for one in planted if one.verdict == "less-careful"]
+    planted = [one for one in planted if one.verdict not in ("same", "less-careful")]
+    for label, found, colour, mark in (
+        ("pairs", pairs, PAIR, "o"),
+        ("planted faults", planted, FAULT, "x"),
+        ("planted: the same function, computed carelessly", careless, CARELESS, "+"),
+    ):
+        shown = [f for f in found if not f.noise and math.isfinite(f.gap) and f.bound]
+        if not shown and label != "pairs":
+            continue
+        across = [max(f.gap32, FLOOR) if math.isfinite(f.gap32) else 1.0 for f in shown]
+        up = [max(f.gap, FLOOR) for f in shown]
+        style = {"s": 14, "c": colour, "marker": mark, "linewidths": 0.8, "alpha": 0.6}
+        axes.scatter(across, up, label=f"{label} ({len(shown)} arrays)", **style)
     line = [1e-10, 10.0]
     axes.plot(line, line, color=FAULT, lw=0.8, ls="--")
     axes.plot(line, [x * 2.0**-29 for x in line], color=PAIR, lw=0.8, ls="--")
