@@ -59,7 +59,7 @@ def chosen(suite: list[str] | None, keyword: str) -> list[tuple[str, Pair]]:
 def list_cases(suite: Suite = None, keyword: Keyword = "") -> None:
     """List the cases, one a line: suite, name, and what the case can tell apart."""
     for stem, case in chosen(suite, keyword):
-        print(f"{stem:<12}{case.name}" + (f"   # {case.why}" if case.why else ""))
+        print(f"{stem:<18}{case.name}" + (f"   # {case.why}" if case.why else ""))
 
 
 @app.command()

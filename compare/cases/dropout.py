@@ -14,6 +14,8 @@ def _mask(axes: str, p: float) -> dict:
 
 _X2 = draw("n=3 c=4 h=5 w=6")
 _X1 = draw("n=3 c=4 l=7")
+_X3 = draw("n=3 c=4 d=2 h=3 w=2")
+_VOLUMES = "n=3 c=4 d=1 h=1 w=1"
 _WHOLE, _MAPS, _ROWS = "n=3 c=4 h=5 w=6", "n=3 c=4 h=1 w=1", "n=3 c=4 l=1"
 
 CASES = [
@@ -57,5 +59,37 @@ CASES = [
         Case("dropout.dropout2d", {"input": _X2}, masks=_mask(_MAPS, 0.5)),
         {},
         {"training": False},
+    ),
+    *vary(
+        Case("dropout.Dropout3d", {"input": _X3}, init={}, masks=_mask(_VOLUMES, 0.5)),
+        {},
+        {"p": 0.25, "masks": _mask(_VOLUMES, 0.25)},
+        {"train": False, "name": "dropout.Dropout3d(eval)"},
+    ),
+    *vary(
+        Case("dropout.dropout3d", {"input": _X3}, masks=_mask(_VOLUMES, 0.5)),
+        {},
+        {"training": False},
+    ),
+    *(
+        case
+        for function, layer, axes in (
+            ("alpha_dropout", "AlphaDropout", _WHOLE),
+            ("feature_alpha_dropout", "FeatureAlphaDropout", _MAPS),
+        )
+        for case in [
+            *vary(
+                Case(f"dropout.{function}", {"input": _X2}, masks=_mask(axes, 0.5)),
+                {"training": True},
+                {"training": True, "p": 0.2, "masks": _mask(axes, 0.2)},
+                {"training": False},
+            ),
+            *vary(
+                Case(f"dropout.{layer}", {"input": _X2}, init={}, masks=_mask(axes, 0.5)),
+                {},
+                {"p": 0.2, "masks": _mask(axes, 0.2)},
+                {"train": False, "name": f"dropout.{layer}(eval)"},
+            ),
+        ]
     ),
 ]

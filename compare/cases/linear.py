@@ -25,4 +25,28 @@ CASES = [
         {"inputs": {"input": draw("n=2 s=3 i=4")}, "name": "linear.Linear(3-D input)"},
         {"inputs": {"input": draw("n=0 i=4")}, "name": "linear.Linear(empty batch)"},
     ),
+    *vary(
+        Case(
+            "linear.bilinear",
+            {
+                "input1": draw("n=4 i=3"),
+                "input2": draw("n=4 j=5"),
+                "weight": draw("o=2 i=3 j=5"),
+                "bias": draw("o=2"),
+            },
+            out=("n o",),
+        ),
+        {},
+    ),
+    *vary(
+        Case(
+            "linear.Bilinear",
+            {"input1": draw("n=4 i=3"), "input2": draw("n=4 j=5")},
+            init={"in1_features": 3, "in2_features": 5, "out_features": 2},
+            out=("n o",),
+        ),
+        {},
+        {"bias": False},
+    ),
+    Case("linear.Identity", {"input": draw("n=2 w=3")}, init={}),
 ]

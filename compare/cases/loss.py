@@ -112,4 +112,70 @@ CASES = [
         {"inputs": _index_targets("N,C,d1"), "name": "loss.CrossEntropyLoss(N,C,d1)"},
         {"inputs": _index_targets("C"), "name": "loss.CrossEntropyLoss(C)"},
     ),
+    *(
+        Case(
+            target,
+            {"input": draw(axes, "log_simplex"), "target": labels(target_axes, 5)},
+            init=init,
+            out=("",),
+            name=f"{target}({shape})",
+        )
+        for target, init in (("loss.nll_loss", None), ("loss.NLLLoss", {}))
+        for shape, (axes, target_axes) in _SHAPES.items()
+    ),
+    *vary(
+        Case("loss.nll_loss", _index_targets("N,C"), out=_SCALAR, name="base"),
+        {"reduction": "sum"},
+        {"reduction": "none", "out": ("n",)},
+        {"ignore_index": 3},
+        {"inputs": _WEIGHT, "name": "loss.nll_loss(weight)"},
+        {
+            "inputs": _WEIGHT,
+            "reduction": "sum",
+            "name": "loss.nll_loss(weight, reduction='sum')",
+        },
+    ),
+    *vary(
+        Case("loss.NLLLoss", _index_targets("N,C"), init={}, out=_SCALAR),
+        {"ignore_index": 3},
+        {"reduction": "sum"},
+        {"weight": _WEIGHT["weight"], "name": "loss.NLLLoss(weight)"},
+    ),
+    *vary(
+        _class,
+        {"weight": _WEIGHT["weight"], "name": "loss.CrossEntropyLoss(weight)"},
+        {
+            "weight": _WEIGHT["weight"],
+            "label_smoothing": 0.1,
+            "name": "loss.CrossEntropyLoss(weight, label_smoothing=0.1)",
+        },
+    ),
+    *vary(
+        Case(
+            "loss.linear_cross_entropy",
+            {
+                "input": draw("n=6 i=4"),
+                "linear_weight": draw("o=5 i=4"),
+                "target": labels("n=6", 5),
+            },
+            out=_SCALAR,
+        ),
+        {},
+        {"reduction": "sum"},
+        {"label_smoothing": 0.1},
+        {"ignore_index": 2},
+    ),
+    *vary(
+        Case(
+            "loss.LinearCrossEntropyLoss",
+            {"input": draw("n=6 i=4"), "target": labels("n=6", 5)},
+            init={"in_features": 4, "num_classes": 5},
+            out=_SCALAR,
+        ),
+        {},
+        {"bias": True},
+        {"reduction": "sum", "bias": True},
+        {"label_smoothing": 0.1},
+        {"weight": _WEIGHT["weight"], "name": "loss.LinearCrossEntropyLoss(weight)"},
+    ),
 ]

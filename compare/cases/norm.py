@@ -17,6 +17,41 @@ _MUTATED = ("running_mean", "running_var")
 _batch_norm = Case("norm.batch_norm", {**_STATISTICS, **_AFFINE}, mutates=_MUTATED)
 _BatchNorm2d = Case("norm.BatchNorm2d", {"input": _X2}, init={"num_features": 3})
 
+_SIZES = {1: "l=6", 2: "h=5 w=4", 3: "d=2 h=3 w=4"}
+
+
+def _layers(rank: int) -> list[Case]:
+    """BatchNorm and InstanceNorm of one rank."""
+    inputs = {"input": draw(f"n=4 c=3 {_SIZES[rank]}", mean=3.0)}
+    batch = Case(f"norm.BatchNorm{rank}d", inputs, init={"num_features": 3})
+    instance = Case(f"norm.InstanceNorm{rank}d", inputs, init={"num_features": 3})
+    kind = f"norm.InstanceNorm{rank}d"
+    unbatched = {"input": draw(f"c=3 {_SIZES[rank]}", mean=3.0)}
+    tracked = {"track_running_stats": True, "affine": True}
+    shared = [
+        {},
+        {"affine": False},
+        {"momentum": None},
+        {"track_running_stats": False},
+        {"train": False, "name": f"norm.BatchNorm{rank}d(eval)"},
+    ]
+    return [
+        *(vary(batch, *shared) if rank != 2 else []),
+        *vary(
+            instance,
+            {},
+            {"affine": True},
+            {"eps": 1e-3},
+            tracked,
+            {**tracked, "momentum": 0.3},
+            {**tracked, "train": False, "name": f"{kind}(eval, tracked)"},
+            {"train": False, "name": f"{kind}(eval)"},
+            {"inputs": unbatched, "name": f"{kind}(unbatched)"},
+            {**tracked, "inputs": unbatched, "name": f"{kind}(unbatched, tracked)"},
+        ),
+    ]
+
+
 CASES = [
     *vary(
         _batch_norm,
@@ -51,5 +86,25 @@ CASES = [
             "name": "norm.BatchNorm2d(two values a channel)",
             "why": "n / (n - 1) is 2: the unbiased running variance stands out",
         },
+    ),
+    *(case for rank in (1, 2, 3) for case in _layers(rank)),
+    *vary(
+        Case(
+            "norm.BatchNorm1d", {"input": draw("n=5 c=3", mean=3.0)}, init={"num_features": 3}
+        ),
+        {"name": "norm.BatchNorm1d(n c)"},
+        {"train": False, "name": "norm.BatchNorm1d(n c, eval)"},
+    ),
+    *vary(
+        Case("norm.instance_norm", {"input": _X2}),
+        {},
+        {"eps": 1e-3},
+        {"inputs": _AFFINE, "name": "norm.instance_norm(affine)"},
+    ),
+    *vary(
+        Case("norm.instance_norm", {**_STATISTICS, **_AFFINE}, mutates=_MUTATED),
+        {"name": "norm.instance_norm(tracked)"},
+        {"use_input_stats": False},
+        {"momentum": 0.4},
     ),
 ]

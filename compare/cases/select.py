@@ -7,7 +7,20 @@ import importlib
 
 from compare.cases.case import Pair
 
-LAYERS = ("conv", "pool", "norm", "dropout", "loss", "activation", "linear")
+LAYERS = (
+    *("conv", "fold", "pad", "pool", "adaptive_pool", "norm", "normalization", "dropout"),
+    *("loss", "loss_binary", "loss_ctc", "loss_embedding", "loss_likelihood", "loss_margin"),
+    *(
+        "loss_robust",
+        "activation",
+        "linear",
+        "embedding",
+        "shape",
+        "resize",
+        "distance",
+        "tensor",
+    ),
+)
 STEMS = (*LAYERS, "train", "faults")
 SUITES: dict[str, tuple[str, ...]] = {
     "all": STEMS,

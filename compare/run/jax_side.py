@@ -36,12 +36,15 @@ class Program:
 
 
 def build(case: Pair) -> nnx.Module:
-    """The module of `case`, with shapes for leaves: nothing is drawn or computed."""
+    """The module of `case`, with shapes for leaves: nothing is drawn or computed.
+
+    It gets a stream to draw its leaves from, but none where masks are given: what should use a
+    mask and draws instead then fails.
+    """
     init, _ = target.arguments(case, "jax")
     cls = target.resolve(case, "jax")
-    parameters = inspect.signature(cls.__init__).parameters
-    needs = "rngs" in parameters and parameters["rngs"].default is inspect.Parameter.empty
-    module = nnx.eval_shape(lambda: cls(**init, **({"rngs": nnx.Rngs(0)} if needs else {})))
+    draws = "rngs" in inspect.signature(cls.__init__).parameters and not case.masks
+    module = nnx.eval_shape(lambda: cls(**init, **({"rngs": nnx.Rngs(0)} if draws else {})))
     return set_mode(module, case.train)
 
 

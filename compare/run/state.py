@@ -16,6 +16,7 @@ from compare.run.draw import Leaf
 
 LAYOUTS = {
     "linear.weight": "o i -> i o",
+    "linearcrossentropy.linear_weight": "o i -> i o",
     "bilinear.weight": "o i j -> i j o",
     "conv1d.weight": "o i w -> w i o",
     "conv2d.weight": "o i h w -> h w i o",
