@@ -1,12 +1,14 @@
-"""One seed, one thread a worker, and torch imported before jax: the other order can crash."""
+"""One seed, one thread a worker, a compile cache, and torch before jax: else it can crash."""
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
+from compare.suite import environment
 
-import torch
+for name, value in environment("cpu", jobs=os.cpu_count() or 1).items():
+    os.environ.setdefault(name, value)
 
-import jax  # noqa: F401  isort: skip
+import torch  # noqa: E402
+
+import jax  # noqa: E402, F401  isort: skip
 
 torch.set_num_threads(1)

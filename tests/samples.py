@@ -29,9 +29,9 @@ OUTSIDE = re.compile(r"Lazy|Transformer|MultiheadAttention|RNN|GRU|LSTM")
 SPATIAL = re.compile(r"(Conv|ConvTranspose|Pool|Unpool|InstanceNorm|Pad)([123])d$")
 FUNCTION_SPATIAL = re.compile(r"(conv|conv_transpose|pool|unpool|instance_norm)([123])d$")
 AXIS_1 = {
-    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "LocalResponseNorm", "ChannelShuffle",
-    "CrossMapLRN2d", "PReLU", "interpolate", "Upsample", "CrossEntropyLoss", "NLLLoss",
-    "cross_entropy", "nll_loss",
+    *("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "LocalResponseNorm", "PReLU"),
+    *("ChannelShuffle", "CrossMapLRN2d", "interpolate", "Upsample"),
+    *("CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss"),
 }  # fmt: skip
 FROM_END = {
     "Softmax2d": 3, "PixelShuffle": 3, "PixelUnshuffle": 3, "pixel_shuffle": 3, "Unfold": 3,
@@ -51,7 +51,7 @@ def stem_of(name: str) -> str | None:
 
 
 def axes(name: str, shape: tuple[int, ...], floating: bool, output: bool = False) -> str:
-    """ "n0=2 c=3 n2=5": the axis that torch's documentation calls C is named c, if there is one."""
+    """ "a0=2 c=3 a2=5": the axis that torch's documentation calls C is named c."""
     rank = len(shape)
     spatial = SPATIAL.search(name) or FUNCTION_SPATIAL.search(name)
     channel = None

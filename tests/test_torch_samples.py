@@ -1,12 +1,20 @@
-"""Every sample input that PyTorch ships for the mirrored modules, train and eval. No skip list."""
+"""Every sample that PyTorch ships for the mirrored modules, train and eval. No skip list."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+
+import jax.numpy as jnp
 import pytest
-from samples import legacy, modern, modern_infos
+import torch
+from flax import nnx
+from samples import axes, bound, legacy, modern, modern_infos, stem_of
+from torch.testing._internal.common_modules import ModuleErrorEnum
 
 from compare.cases.case import Case
 from compare.check import check
+from compare.run import state
 
 BATCH = 16
 ZEROS = "nothing was compared but zeros"
@@ -51,3 +59,38 @@ def test_samples_are_many():
     assert len(PARTS) >= 90
     assert sum(1 for name in PARTS for _ in modern(True, name)) >= 400
     assert sum(1 for _ in legacy(True)) >= 220
+
+
+WITH_ERRORS = [name for name, info in modern_infos().items() if info.module_error_inputs_func]
+PYTHONS = (ValueError, TypeError, IndexError, NotImplementedError)
+
+
+@pytest.mark.parametrize("name", WITH_ERRORS)
+def test_error_samples_raise_here_too(name):
+    """What torch refuses is refused, in Python, in words that name the argument."""
+    info = modern_infos()[name]
+    cls = getattr(importlib.import_module(f"jax_impl.{stem_of(name)}"), name)
+    samples = info.module_error_inputs_func(
+        info, device="cpu", dtype=torch.float32, requires_grad=False, training=True
+    )
+    for sample in samples:
+        call = sample.module_error_input
+        init = bound(
+            info.module_cls, call.constructor_input.args, call.constructor_input.kwargs
+        )
+        if "rngs" in inspect.signature(cls.__init__).parameters:
+            init["rngs"] = nnx.Rngs(0)
+        if sample.error_on == ModuleErrorEnum.CONSTRUCTION_ERROR:
+            with pytest.raises(PYTHONS, match=r"\w+ \w+"):
+                cls(**init)
+            continue
+        module = cls(**init)
+        with pytest.raises(PYTHONS, match=r"\w+ \w+"):
+            module(*(carried(name, value) for value in call.forward_input.args))
+
+
+def carried(name: str, value: torch.Tensor):
+    """A sample tensor in this side's order of axes."""
+    names = axes(name, tuple(value.shape), value.is_floating_point())
+    names = " ".join(part.split("=")[0] for part in names.split())
+    return jnp.asarray(state.to_jax(value.numpy(), state.channels_last(names)))

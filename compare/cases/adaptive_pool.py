@@ -35,7 +35,7 @@ def _fractional(rank: int) -> list[Case]:
     pair = (_AXES[rank], _AXES[rank])
     changes = (
         {"kernel_size": 2, "output_size": 3},
-        {"kernel_size": 2, "output_ratio": 0.5},
+        {"kernel_size": 2, "output_ratio": (0.5,) * rank},
         {"kernel_size": 2, "output_size": 3, "return_indices": True, "out": pair},
     )
     function = Case(f"adaptive_pool.fractional_max_pool{rank}d", {**inputs, **samples})

@@ -99,7 +99,9 @@ def tensor(values: np.ndarray, dtype: torch.dtype, device: str) -> torch.Tensor:
 
 
 def numpy(value: torch.Tensor) -> np.ndarray:
+    """`value` on the host; bfloat16, which NumPy lacks, as the float32 that holds it."""
     value = value.to_dense() if value.is_sparse else value
+    value = value.float() if value.dtype == torch.bfloat16 else value
     return value.detach().resolve_conj().resolve_neg().cpu().numpy().copy()
 
 
