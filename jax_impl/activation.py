@@ -512,8 +512,9 @@ class RReLU(nnx.Module):
     """`rrelu` as a layer.
 
     Training (`deterministic` False), its slopes are those in the variable `noise` (of the
-    input's shape) where it is filled, else drawn from the stream `rngs.dropout`. Raises
-    ValueError where neither is there.
+    input's shape) where it is filled, `layer.noise.set_value(slopes)`, else drawn from a stream
+    forked off `rngs.dropout`, or from the `rngs` of the call. Raises ValueError where there is
+    neither.
     """
 
     def __init__(
@@ -531,11 +532,11 @@ class RReLU(nnx.Module):
         self.noise: nnx.Variable[Any] = nnx.Variable(None)
         self.rngs = nnx.data(None) if rngs is None else rngs.dropout.fork()
 
-    def __call__(self, input: ArrayLike) -> Array:
-        noise = self.noise.get_value()
-        training = not self.deterministic
-        drawing = self.rngs if training and noise is None else None
-        key = None if drawing is None else drawing()
+    def __call__(self, input: ArrayLike, *, rngs: nnx.Rngs | None = None) -> Array:
+        training, noise, key = not self.deterministic, self.noise.get_value(), None
+        if training and noise is None:
+            stream = self.rngs if rngs is None else rngs.dropout
+            key = None if stream is None else stream()
         return rrelu(input, self.lower, self.upper, training, noise=noise, key=key)
 
 
@@ -726,6 +727,8 @@ class PReLU(nnx.Module):
         device: jax.Device | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
+        if num_parameters < 0:
+            raise ValueError(f"num_parameters must not be negative, got {num_parameters}")
         self.num_parameters = num_parameters
         self.init = init
         weight = jnp.full(num_parameters, init, dtype or jnp.float32, device=device)

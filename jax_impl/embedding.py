@@ -308,6 +308,8 @@ def _initial_table(
     rngs: nnx.Rngs | None,
 ) -> Array:
     """`given`, or rows drawn from N(0, 1) with zeros at padding_idx."""
+    if min(shape) < 0:
+        raise ValueError(f"num_embeddings and embedding_dim must not be negative, got {shape}")
     if given is not None:
         table = jnp.asarray(given)
         if table.shape != shape:

@@ -73,6 +73,8 @@ def _uniform(
     device: jax.Device | None,
     dtype: DTypeLike | None,
 ) -> nnx.Param[Array]:
+    if min(shape) < 0:
+        raise ValueError(f"features must not be negative, got a leaf of shape {tuple(shape)}")
     draw = uniform_param(rngs, shape, bound, None if dtype is None else jnp.dtype(dtype))
     return nnx.Param(jax.device_put(draw[...], device))
 
