@@ -70,7 +70,8 @@ def embedding_bag(
     per_sample_weights multiply the rows, in mode 'sum'. Rows of padding_idx are left out, of a
     mean's count too. In mode 'max' the first of equal rows gets the gradient. max_norm,
     norm_type and scale_grad_by_freq are as in `embedding`; with max_norm (output, weight) is
-    returned. Raises as `embedding` does; ValueError at an unknown mode, shapes or offsets that
+    returned. torch 2.13 on CPU divides by another row's occurrences than the documented ones
+    followed here, unless all are equal. Raises as `embedding` does; ValueError at an unknown mode, shapes or offsets that
     do not fit, or scale_grad_by_freq or sparse in mode 'max'; NotImplementedError at
     per_sample_weights in a mode other than 'sum'.
     """
