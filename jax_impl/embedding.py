@@ -70,9 +70,11 @@ def embedding_bag(
     per_sample_weights multiply the rows, in mode 'sum'. Rows of padding_idx are left out, of a
     mean's count too. In mode 'max' the first of equal rows gets the gradient. max_norm,
     norm_type and scale_grad_by_freq are as in `embedding`; with max_norm (output, weight) is
-    returned. torch 2.13 on CPU divides by another row's occurrences than the documented ones
-    followed here, unless all are equal. Raises as `embedding` does; ValueError at an unknown mode, shapes or offsets that
-    do not fit, or scale_grad_by_freq or sparse in mode 'max'; NotImplementedError at
+    returned. A row's occurrences are its own, as torch documents; torch 2.13 on CPU takes
+    another row's, so scale_grad_by_freq agrees only where those are equal.
+
+    Raises as `embedding` does; ValueError at an unknown mode, shapes or offsets that do not
+    fit, or scale_grad_by_freq or sparse in mode 'max'; NotImplementedError at
     per_sample_weights in a mode other than 'sum'.
     """
     indices, weight = _table(input, weight)
