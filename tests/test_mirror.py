@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 STEMS = sorted(p.stem for p in (ROOT / "torch_impl").glob("[a-z]*.py"))
 
-# Arguments that only one side can have: JAX draws from explicit streams and keeps no gradients.
-JAX_ONLY = {"rngs", "key", "grads"}
+# Arguments that only one side can have. JAX draws from explicit streams and keeps no gradients
+# on its leaves; torch's optimizers hold what they change and choose a kernel, its factories a
+# storage. A schedule is given the optimizer there, the learning rate here.
+JAX_ONLY = {"rngs", "key", "grads", "lr"}
+TORCH_ONLY = {
+    *("params", "optimizer", "foreach", "fused", "capturable", "differentiable"),
+    *("layout", "memory_format", "out", "pin_memory", "requires_grad", "generator"),
+}
 # What each folder may import of ours: a stage imports only from the stages before it.
 STAGES = ("cases", "run", "judge", "measure", "report")
 ALLOWED = {
@@ -47,22 +55,37 @@ def test_same_arguments_and_defaults(stem):
     for name in public("jax", stem):
         torch_thing = getattr(importlib.import_module(f"torch_impl.{stem}"), name)
         jax_thing = getattr(importlib.import_module(f"jax_impl.{stem}"), name)
-        expected = arguments(torch_thing)
-        found = {k: v for k, v in arguments(jax_thing).items() if k not in JAX_ONLY}
-        if expected is not None and expected != found:
+        (found,) = signatures(jax_thing)
+        expected = signatures(torch_thing)
+        if not any(mirrored(one, found, overloaded=len(expected) > 1) for one in expected):
             problems.append(f"{name}: torch {expected}, jax {found}")
     assert not problems, "\n".join(problems)
 
 
-def arguments(thing) -> dict | None:
-    """Argument names and defaults, in order; a builtin's are read from its documentation."""
+def mirrored(expected: dict, found: dict, overloaded: bool) -> bool:
+    """The same arguments and defaults, but for those that only one side can have.
+
+    Of a torch builtin with several forms (max, normal) ours has one form's names; its defaults
+    join forms that Python can't overload.
+    """
+    expected = {k: v for k, v in expected.items() if k in found or k not in TORCH_ONLY}
+    found = {k: v for k, v in found.items() if k in expected or k not in JAX_ONLY}
+    if overloaded:
+        return set(expected) <= set(found)
+    return expected == found
+
+
+def signatures(thing) -> list[dict]:
+    """Argument names and defaults, in order; a builtin is read from its documentation."""
     target = thing.__init__ if inspect.isclass(thing) else thing
     try:
         parameters = list(inspect.signature(target).parameters.values())
     except ValueError:
         return documented(thing)
     parameters = parameters[1:] if inspect.isclass(thing) else parameters
-    return {p.name: default(p.default) for p in parameters}
+    if [p.name for p in parameters] == ["args", "kwargs"] and not inspect.isclass(thing):
+        return documented(thing)
+    return [{p.name: default(p.default) for p in parameters}]
 
 
 def default(value) -> object:
@@ -76,17 +99,31 @@ def default(value) -> object:
     return getattr(value, "__name__", str(value))
 
 
-def documented(thing) -> dict | None:
-    """The signature that the first line of a builtin's docstring gives, if it parses."""
-    first = (thing.__doc__ or "").strip().splitlines()[0]
-    try:
-        call = ast.parse(f"def {first.split('->')[0].strip()}: pass").body[0].args
-    except SyntaxError:
-        return None
+def documented(thing) -> list[dict]:
+    """The forms that a builtin's docstring gives: lines that read as its call."""
+    found = []
+    for line in (thing.__doc__ or "").splitlines():
+        text = line.split("->")[0].replace(".. function::", "").strip()
+        text = text.replace("*size, *", "size, *")  # torch writes what Python cannot
+        if re.fullmatch(r"\w+\(.*\)", text):
+            with contextlib.suppress(SyntaxError):
+                found.append(form(ast.parse(f"def {text}: pass").body[0].args))
+    assert found, f"{thing}: no form of its call was found in its documentation"
+    return found
+
+
+def form(call: ast.arguments) -> dict:
     names = [argument.arg for argument in [*call.args, *call.kwonlyargs]]
     given = [*call.defaults, *[d for d in call.kw_defaults if d is not None]]
-    values = ["required"] * (len(names) - len(given)) + [ast.literal_eval(d) for d in given]
+    values = ["required"] * (len(names) - len(given)) + [literal(d) for d in given]
     return {n: v if v == "required" else default(v) for n, v in zip(names, values, strict=True)}
+
+
+def literal(node: ast.expr) -> object:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
 
 
 @pytest.mark.parametrize("folder", ALLOWED)

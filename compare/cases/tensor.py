@@ -24,8 +24,9 @@ CASES = [
         {"p": 2, "dim": (0, 1), "out": ("",)},
         {"p": "nuc", "out": ("",)},
         {
-            "inputs": {"input": draw("n=3", "given", values=[0.0, 0.0, 0.0])},
-            "out": ("",),
+            "inputs": {"input": draw("a=2 b=3", "given", values=[0, 0, 0, 1.0, 2, 3])},
+            "dim": 1,
+            "out": ("a",),
             "name": "tensor.norm(zero vector)",
         },
     ),

@@ -43,7 +43,9 @@ def build(case: Pair) -> nnx.Module:
     """
     init, _ = target.arguments(case, "jax")
     cls = target.resolve(case, "jax")
-    draws = "rngs" in inspect.signature(cls.__init__).parameters and not case.masks
+    # A class of Flax hides its arguments behind a metaclass; a function has none to hide.
+    maker = cls.__init__ if inspect.isclass(cls) else cls
+    draws = "rngs" in inspect.signature(maker).parameters and not case.masks
     module = nnx.eval_shape(lambda: cls(**init, **({"rngs": nnx.Rngs(0)} if draws else {})))
     return set_mode(module, case.train)
 
