@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from compare.cases.case import Case, draw, vary
 
 _SIZES = {1: "l=11", 2: "h=7 w=10", 3: "d=5 h=6 w=7"}
@@ -39,8 +41,11 @@ def _fractional(rank: int) -> list[Case]:
         {"kernel_size": 2, "output_size": 3, "return_indices": True, "out": pair},
     )
     function = Case(f"adaptive_pool.fractional_max_pool{rank}d", {**inputs, **samples})
-    layer = Case(f"adaptive_pool.FractionalMaxPool{rank}d", inputs, init=samples)
-    return [*vary(function, *changes), *vary(layer, *changes)]
+    layer = Case(f"adaptive_pool.FractionalMaxPool{rank}d", inputs, init={})
+    layers = [
+        replace(case, init={**samples, **(case.init or {})}) for case in vary(layer, *changes)
+    ]
+    return [*vary(function, *changes), *layers]
 
 
 CASES = [

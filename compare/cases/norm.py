@@ -96,6 +96,11 @@ CASES = [
         {"train": False, "name": "norm.BatchNorm1d(n c, eval)"},
     ),
     *vary(
+        Case("norm.SyncBatchNorm", {"input": _X2}, init={"num_features": 3}),
+        {"why": "with no device to share statistics with, it is BatchNorm"},
+        {"train": False, "name": "norm.SyncBatchNorm(eval)"},
+    ),
+    *vary(
         Case("norm.instance_norm", {"input": _X2}),
         {},
         {"eps": 1e-3},
