@@ -8,13 +8,16 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: report test check setup clean
+.PHONY: report test test-slow check setup clean
 
 report: $(READY)
 	$(BIN)/portbench run --out $(OUT) --jobs $(JOBS)
 
 test: $(READY)
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not slow and not data and not gpu"
+
+test-slow: $(READY)
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "slow and not gpu"
 
 check: $(READY)
 	$(BIN)/ruff check .

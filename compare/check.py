@@ -15,8 +15,13 @@ from compare.run.draw import Givens, givens
 from compare.run.record import PRECISIONS, Record, failed
 
 
-def check(cases: Sequence[Case], seed: int = 0, device: str = "cpu") -> list[Verdict]:
-    """The verdicts on `cases`, in order. Batches of some 20 cases share one JAX compile."""
+def check(
+    cases: Sequence[Case], seed: int = 0, device: str = "cpu", quick: bool = False
+) -> list[Verdict]:
+    """The verdicts on `cases`, in order. Batches of some 20 cases share one JAX compile.
+
+    `quick` compiles float32 as cheaply as float64: enough to tell the function, not the care.
+    """
     from compare.run import torch_side  # torch before jax: the other order can crash
 
     from compare.run import jax_side  # isort: skip
@@ -35,7 +40,8 @@ def check(cases: Sequence[Case], seed: int = 0, device: str = "cpu") -> list[Ver
             records[case.name]["torch", precision] = record
     ready = [case for case in cases if not any(r.error for r in records[case.name].values())]
     for precision in PRECISIONS:
-        found = jax_side.run(ready, [drawn[case.name] for case in ready], precision, device)
+        given = [drawn[case.name] for case in ready]
+        found = jax_side.run(ready, given, precision, device, quick or None)
         for case, record in zip(ready, found, strict=True):
             records[case.name]["jax", precision] = record
     verdicts = [judge(case.name, records[case.name], case.may_be_empty) for case in cases]

@@ -119,20 +119,20 @@ def embedding_bag(
     return output if scaled is None else (output, scaled)
 
 
-def one_hot(tensor: ArrayLike, num_classes: int = -1) -> Array:
-    """1 at class tensor[i], 0 at all others, as integers.
+def one_hot(input: ArrayLike, num_classes: int = -1) -> Array:
+    """1 at class input[i], 0 at all others, as integers.
 
-    Shapes: tensor (*), output (*, num_classes). num_classes -1 is 1 + the largest class, which
-    needs a concrete tensor. Raises ValueError at a class outside [0, num_classes) whose value is
-    known (under jit it gives zeros), an empty tensor without num_classes, or num_classes -1
-    under jit; TypeError at a tensor that is not integer.
+    Shapes: input (*), output (*, num_classes). num_classes -1 is 1 + the largest class, which
+    needs a concrete input. Raises ValueError at a class outside [0, num_classes) whose value is
+    known (under jit it gives zeros), an empty input without num_classes, or num_classes -1
+    under jit; TypeError at an input that is not integer.
     """
-    classes = _integers(tensor)
+    classes = _integers(input)
     bounds = _known_bounds(classes)
     if bounds is None:
         if num_classes < (classes.size == 0):
             raise ValueError(
-                f"num_classes must be given where tensor is traced or empty, got {num_classes}"
+                f"num_classes must be given where input is traced or empty, got {num_classes}"
             )
     else:
         lowest, highest = bounds

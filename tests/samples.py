@@ -31,8 +31,8 @@ FUNCTION_SPATIAL = re.compile(r"(conv|conv_transpose|pool|unpool|instance_norm)(
 AXIS_1 = {
     *("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "LocalResponseNorm", "PReLU"),
     *("ChannelShuffle", "CrossMapLRN2d", "interpolate", "Upsample"),
-    *("CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss"),
 }  # fmt: skip
+LOSSES = {"CrossEntropyLoss", "NLLLoss", "cross_entropy", "nll_loss"}
 FROM_END = {
     "Softmax2d": 3, "PixelShuffle": 3, "PixelUnshuffle": 3, "pixel_shuffle": 3, "Unfold": 3,
     "Fold": 2, "unfold": 3, "fold": 2,
@@ -50,7 +50,13 @@ def stem_of(name: str) -> str | None:
     return None
 
 
-def axes(name: str, shape: tuple[int, ...], floating: bool, output: bool = False) -> str:
+def axes(
+    name: str,
+    shape: tuple[int, ...],
+    floating: bool,
+    argument: str = "",
+    output: bool = False,
+) -> str:
     """ "a0=2 c=3 a2=5": the axis that torch's documentation calls C is named c."""
     rank = len(shape)
     spatial = SPATIAL.search(name) or FUNCTION_SPATIAL.search(name)
@@ -61,15 +67,24 @@ def axes(name: str, shape: tuple[int, ...], floating: bool, output: bool = False
         channel = rank - OUT_FROM_END[name]
     elif name in FROM_END:
         channel = rank - FROM_END[name]
-    elif name in AXIS_1 and rank >= 2 and not (not floating and "oss" in name):
+    elif rank >= 2 and second_is_channel(name, floating, argument, output):
         channel = 1
     names = ["c" if i == channel else f"a{i}" for i in range(rank)]
     return " ".join(f"{n}={size}" for n, size in zip(names, shape, strict=True))
 
 
-def given(name: str, value: torch.Tensor) -> Given:
+def second_is_channel(name: str, floating: bool, argument: str, output: bool) -> bool:
+    """Axis 1 of a layer's input, and of scores and probabilities (not labels) of a loss."""
+    if name == "LinearCrossEntropyLoss":
+        return argument == "target" and floating
+    if name in LOSSES:
+        return floating and not output
+    return name in AXIS_1
+
+
+def given(name: str, argument: str, value: torch.Tensor) -> Given:
     floating = value.is_floating_point()
-    text = axes(name, tuple(value.shape), floating)
+    text = axes(name, tuple(value.shape), floating, argument)
     return Given(text, "given", floating and value.requires_grad, {"values": plain(value)})
 
 
@@ -89,7 +104,7 @@ def class_case(cls: type, init: dict, forward: dict, training: bool, label: str)
     name = cls.__name__
     stem = stem_of(name)
     assert stem, f"{name} is mirrored nowhere"
-    arrays = {k: given(name, v) for k, v in forward.items() if isinstance(v, torch.Tensor)}
+    arrays = {k: given(name, k, v) for k, v in forward.items() if isinstance(v, torch.Tensor)}
     options = {k: v for k, v in forward.items() if not isinstance(v, torch.Tensor)}
     module = cls(**init).double().train(training)
     masks = {}
@@ -99,8 +114,23 @@ def class_case(cls: type, init: dict, forward: dict, training: bool, label: str)
     out = outputs(name, module(*forward.values()))
     return Case(
         f"{stem}.{name}", arrays, init={k: plain(v) for k, v in init.items()}, options=options,
-        train=training, masks=masks, out=out, name=label,
+        train=training, masks=masks, out=out, name=label, jax_init=translated(init),
     )  # fmt: skip
+
+
+def translated(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments that are torch's own objects, as JAX's: dtypes, and options of a loss."""
+    found = {}
+    for name, value in arguments.items():
+        if name == "device":
+            found[name] = None
+        elif isinstance(value, torch.dtype):
+            found[name] = np.dtype(str(value).removeprefix("torch."))
+        elif type(value).__name__ == "LinearCrossEntropyOptions":
+            twin = importlib.import_module("jax_impl.loss").LinearCrossEntropyOptions
+            names = inspect.signature(twin).parameters
+            found[name] = twin(**{k: getattr(value, k) for k in names})
+    return found
 
 
 def outputs(name: str, result: Any) -> tuple[str, ...]:
@@ -222,10 +252,9 @@ def function_case(found: Any, result: Any, label: str) -> Case:
     stem = stem_of(name)
     twin = getattr(importlib.import_module(f"jax_impl.{stem}"), name)
     call = bound(twin, args, kwargs)
-    arrays = {k: given(name, v) for k, v in call.items() if isinstance(v, torch.Tensor)}
+    arrays = {k: given(name, k, v) for k, v in call.items() if isinstance(v, torch.Tensor)}
     options = {k: v for k, v in call.items() if not isinstance(v, torch.Tensor)}
-    dtypes = {k: np.dtype(str(v)[6:]) for k, v in options.items() if isinstance(v, torch.dtype)}
-    out = outputs(name, result)
+    out, theirs = outputs(name, result), translated(options)
     return Case(
-        f"{stem}.{name}", arrays, options=options, jax_options=dtypes, out=out, name=label
+        f"{stem}.{name}", arrays, options=options, jax_options=theirs, out=out, name=label
     )

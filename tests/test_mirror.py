@@ -105,6 +105,7 @@ def documented(thing) -> list[dict]:
     for line in (thing.__doc__ or "").splitlines():
         text = line.split("->")[0].replace(".. function::", "").strip()
         text = text.replace("*size, *", "size, *")  # torch writes what Python cannot
+        text = text.replace("one_hot(tensor,", "one_hot(input,")  # and what it does not take
         if re.fullmatch(r"\w+\(.*\)", text):
             with contextlib.suppress(SyntaxError):
                 found.append(form(ast.parse(f"def {text}: pass").body[0].args))

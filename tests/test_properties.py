@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from strategies import FAMILIES
 
 from compare.cases.case import Case
@@ -19,11 +19,12 @@ from compare.run import jax_side, torch_side
 from compare.run.draw import givens
 
 EXAMPLES = settings(
-    max_examples=4,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],  # a dozen cases at once: what failed is named, not shrunk
 )
 BATCH = 12
 
@@ -33,11 +34,13 @@ def judged(cases: list[Case]) -> None:
     named = [replace(case, name=f"{i}: {case.name}") for i, case in enumerate(cases)]
     problems = []
     accepted = []
-    for case, verdict in zip(named, check(named), strict=True):
+    for case, verdict in zip(named, check(named, quick=True), strict=True):
         if verdict.says.startswith("torch side"):
             problems += refused(case, verdict.says)
         else:
             accepted.append(verdict)
+    # Arguments may crop or clip everything away: equal, and little said.
+    accepted = [v for v in accepted if not v.says.startswith("nothing was compared but zeros")]
     problems += [f"{v.case}: {v.verdict}: {v.says}" for v in accepted if v.verdict != "same"]
     assert not problems, "\n".join(problems)
 

@@ -66,7 +66,7 @@ CASES = [
     ),
     Case(
         "embedding.one_hot",
-        {"tensor": labels("n=2 s=3", 4)},
+        {"input": labels("n=2 s=3", 4)},
         options={"num_classes": 5},
         out=("n s k",),
     ),
