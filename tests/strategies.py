@@ -360,7 +360,7 @@ def interpolation(take) -> Case:
     if take(st.booleans()):
         options["size"] = per_axis(take, rank, 1, 7)
     else:
-        # torch's own gradient of 'nearest' at 1.3 over three axes is not its forward's transpose.
+        # Over three axes torch's gradient of 'nearest' at 1.3 is not its forward's transpose.
         factors = [0.5, 0.75, 2.0] if rank == 3 else [0.5, 0.75, 1.3, 2.0]
         options["scale_factor"] = take(st.sampled_from(factors))
     if mode in smooth:

@@ -50,7 +50,7 @@ def build(case: Pair) -> nnx.Module:
     return set_mode(module, case.train)
 
 
-def set_mode(module: nnx.Module, train: bool) -> nnx.Module:
+def set_mode(module: Any, train: bool) -> nnx.Module:
     module.train() if train else module.eval()
     return module
 
