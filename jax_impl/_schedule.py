@@ -20,7 +20,8 @@ class Schedule:
     last_epoch: int
 
     def __call__(self, step: Epoch) -> Array:
-        return real(self._rate(self._epoch(step)))
+        rate = real(self._rate(self._epoch(step)))
+        return jnp.broadcast_to(rate, jnp.broadcast_shapes(rate.shape, jnp.shape(step)))
 
     def _epoch(self, step: Epoch) -> Epoch:
         if isinstance(step, int):
