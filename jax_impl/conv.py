@@ -25,10 +25,12 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
 from jax_impl._arguments import fan_in_bound, ntuple, uniform_param
+from jax_impl._convolve import Window, convolve, convolve_transpose
+from jax_impl._windows import by_rank
 from jax_impl.pad import pad
 
 __all__ = [
@@ -48,201 +50,127 @@ __all__ = [
 
 Size = int | Sequence[int]
 
-_DIMENSION_NUMBERS = {
-    1: ("NWC", "WIO", "NWC"),
-    2: ("NHWC", "HWIO", "NHWC"),
-    3: ("NDHWC", "DHWIO", "NDHWC"),
-}
-
-
-def conv1d(
-    input: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike | None = None,
-    stride: Size = 1,
-    padding: Size | str = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-) -> Array:
-    """Convolution over one spatial axis: (N, L, C) to (N, L', out), or without N.
-
-    L' = floor((L + 2 padding - dilation (kernel - 1) - 1) / stride) + 1. `padding` counts the
-    zeros on either side; 'valid' is 0, 'same' keeps L' = L at stride 1, an odd zero on the
-    right. As in torch, an input without channels gives an output without channels.
-
-    Raises ValueError where an argument is out of range or does not fit the others, TypeError
-    where the dtypes differ.
-    """
-    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv2d(
-    input: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike | None = None,
-    stride: Size = 1,
-    padding: Size | str = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-) -> Array:
-    """`conv1d` over two spatial axes: (N, H, W, C) to (N, H', W', out)."""
-    return _conv(2, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv3d(
-    input: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike | None = None,
-    stride: Size = 1,
-    padding: Size | str = 0,
-    dilation: Size = 1,
-    groups: int = 1,
-) -> Array:
-    """`conv1d` over three spatial axes: (N, D, H, W, C) to (N, D', H', W', out)."""
-    return _conv(3, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv_transpose1d(
-    input: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike | None = None,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
-    groups: int = 1,
-    dilation: Size = 1,
-) -> Array:
-    """Transposed convolution over one spatial axis: (N, L, C) to (N, L', out), or without N.
-
-    L' = (L - 1) stride - 2 padding + dilation (kernel - 1) + 1 + output_padding. `padding` is
-    cropped from either side; `output_padding`, less than the stride or the dilation, adds on
-    the right what a convolution with that stride may have left out.
-
-    Raises ValueError where an argument is out of range or does not fit the others, TypeError
-    where the dtypes differ.
-    """
-    return _conv_transpose(
-        1, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
-
-
-def conv_transpose2d(
-    input: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike | None = None,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
-    groups: int = 1,
-    dilation: Size = 1,
-) -> Array:
-    """`conv_transpose1d` over two spatial axes: (N, H, W, C) to (N, H', W', out)."""
-    return _conv_transpose(
-        2, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
-
-
-def conv_transpose3d(
-    input: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike | None = None,
-    stride: Size = 1,
-    padding: Size = 0,
-    output_padding: Size = 0,
-    groups: int = 1,
-    dilation: Size = 1,
-) -> Array:
-    """`conv_transpose1d` over three spatial axes: (N, D, H, W, C) to (N, D', H', W', out)."""
-    return _conv_transpose(
-        3, input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
-
 
 def _conv(
-    n: int,
+    rank: int,
     input: ArrayLike,
     weight: ArrayLike,
-    bias: ArrayLike | None,
-    stride: Size,
-    padding: Size | str,
-    dilation: Size,
-    groups: int,
+    bias: ArrayLike | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
 ) -> Array:
-    x, w, b = _operands(n, input, weight, bias, groups)
+    """Convolution, (N, *, in) to (N, *, out), both without N where the input is.
+
+    A spatial size L becomes floor((L + 2 padding - dilation (kernel - 1) - 1) / stride) + 1.
+    `padding` counts the zeros on either side; 'valid' is 0, 'same' keeps L at stride 1, an odd
+    zero on the right. As in torch, an input without channels gives an output without channels.
+
+    Raises ValueError where an argument is out of range or does not fit the others, TypeError
+    where the dtypes differ.
+    """
+    x, w, b = _operands(rank, input, weight, bias, groups)
     *kernel, inputs, outputs = w.shape
     if inputs * groups != x.shape[-1] or outputs == 0 or outputs % groups:
         raise ValueError(
             "weight must be (*kernel_size, in / groups, out), in the channels of the input and "
             f"out a multiple of groups; got weight {w.shape}, input {x.shape}, groups {groups}"
         )
-    strides = _ints(n, "stride", stride, least=1)
-    spacing = _ints(n, "dilation", dilation, least=1)
-    pads = _pads(n, padding, kernel, strides, spacing)
-    room = [sum(pair, size) for size, pair in zip(x.shape[-n - 1 : -1], pads, strict=True)]
+    strides = _ints(rank, "stride", stride, least=1)
+    spacing = _ints(rank, "dilation", dilation, least=1)
+    pads = _pads(rank, padding, kernel, strides, spacing)
     if min(map(min, pads)) < 0:
         raise ValueError(f"padding must be at least 0, got {padding}")
-    if any(size <= d * (k - 1) for size, k, d in zip(room, kernel, spacing, strict=True)):
+    window = Window(
+        size=x.shape[-rank - 1 : -1],
+        kernel=tuple(kernel),
+        stride=strides,
+        pads=pads,
+        dilation=spacing,
+        spread=(1,) * rank,
+        groups=groups,
+    )
+    if min(window.output) < 1:
         raise ValueError(
-            f"kernel_size {tuple(kernel)} with dilation {spacing} is larger than the padded "
-            f"input, whose spatial sizes are {tuple(room)}"
+            f"kernel_size {window.kernel} with dilation {spacing} is larger than the padded "
+            f"input: spatial sizes {window.size}, padding {padding!r}"
         )
-
-    def correlate(x: Array, w: Array) -> Array:
-        return _correlate(x, w, strides, pads, spacing, groups)
-
-    output = _affine(n, correlate, x, w, b, outputs)
+    output = _affine(convolve, x, w, b, window, outputs)
     return output if x.shape[-1] else output[..., :0]
 
 
+conv1d, conv2d, conv3d = by_rank(_conv)
+
+
 def _conv_transpose(
-    n: int,
+    rank: int,
     input: ArrayLike,
     weight: ArrayLike,
-    bias: ArrayLike | None,
-    stride: Size,
-    padding: Size,
-    output_padding: Size,
-    groups: int,
-    dilation: Size,
+    bias: ArrayLike | None = None,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
 ) -> Array:
-    x, w, b = _operands(n, input, weight, bias, groups)
+    """Transposed convolution, (N, *, in) to (N, *, out), both without N where the input is.
+
+    L becomes (L - 1) stride - 2 padding + dilation (kernel - 1) + 1 + output_padding: `padding`
+    is cropped from either side, and `output_padding`, less than the stride or the dilation,
+    adds on the right what a convolution with that stride may have left out.
+
+    Raises ValueError where an argument is out of range or does not fit the others, TypeError
+    where the dtypes differ.
+    """
+    x, w, b = _operands(rank, input, weight, bias, groups)
     *kernel, inputs, group_outputs = w.shape
     if inputs != x.shape[-1] or 0 in (inputs, group_outputs) or inputs % groups:
         raise ValueError(
             "weight must be (*kernel_size, in, out / groups), in the channels of the input and "
             f"a multiple of groups; got weight {w.shape}, input {x.shape}, groups {groups}"
         )
-    strides = _ints(n, "stride", stride, least=1)
-    spacing = _ints(n, "dilation", dilation, least=1)
-    crop = _ints(n, "padding", padding, least=0)
-    extra = _ints(n, "output_padding", output_padding, least=0)
+    strides = _ints(rank, "stride", stride, least=1)
+    spacing = _ints(rank, "dilation", dilation, least=1)
+    crop = _ints(rank, "padding", padding, least=0)
+    extra = _ints(rank, "output_padding", output_padding, least=0)
     if any(e >= max(s, d) for e, s, d in zip(extra, strides, spacing, strict=True)):
         raise ValueError(
             f"output_padding must be less than stride or dilation, got {extra}, "
             f"stride {strides} and dilation {spacing}"
         )
-    sizes = _transposed_sizes(x.shape[-n - 1 : -1], kernel, strides, crop, spacing)
-    if min(map(sum, zip(sizes, extra, strict=True))) < 1:
+    spatial = x.shape[-rank - 1 : -1]
+    sizes = _transposed_sizes(spatial, kernel, strides, crop, spacing)
+    window = Window(
+        size=tuple(map(sum, zip(sizes, extra, strict=True))),
+        kernel=tuple(kernel),
+        stride=strides,
+        pads=tuple((c, c - e) for c, e in zip(crop, extra, strict=True)),
+        dilation=spacing,
+        spread=(1,) * rank,
+        groups=groups,
+    )
+    if min(window.size) < 1:
         raise ValueError(f"padding {crop} crops all of the output, whose sizes are {sizes}")
+    swapped = jnp.swapaxes(w, -1, -2)
+    return _affine(convolve_transpose, x, swapped, b, window, group_outputs * groups)
 
-    def scatter(x: Array, w: Array) -> Array:
-        return _correlate_transpose(x, w, strides, crop, extra, spacing, groups)
 
-    return _affine(n, scatter, x, w, b, group_outputs * groups)
+conv_transpose1d, conv_transpose2d, conv_transpose3d = by_rank(_conv_transpose)
 
 
 def _operands(
-    n: int, input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None, groups: int
+    rank: int, input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None, groups: int
 ) -> tuple[Array, Array, Array | None]:
     """The operands as arrays, once what no convolution takes is refused."""
     x, w = jnp.asarray(input), jnp.asarray(weight)
     b = None if bias is None else jnp.asarray(bias)
-    _check_rank(n, x.shape)
-    if w.ndim != n + 2 or 0 in w.shape[:n]:
+    _check_rank(rank, x.shape)
+    if w.ndim != rank + 2 or 0 in w.shape[:rank]:
         raise ValueError(
-            f"weight must have {n + 2} axes, no kernel size 0; got shape {w.shape}"
+            f"weight must have {rank + 2} axes, no kernel size 0; got shape {w.shape}"
         )
-    if x.size == 0 and 0 not in (x.shape[-1], *x.shape[: -n - 1]):
+    if x.size == 0 and 0 not in (x.shape[-1], *x.shape[: -rank - 1]):
         raise ValueError(f"input may be empty in N or C only, got shape {x.shape}")
     if groups < 1:
         raise ValueError(f"groups must be positive, got {groups}")
@@ -253,37 +181,37 @@ def _operands(
     return x, w, b
 
 
-def _check_rank(n: int, shape: tuple[int, ...]) -> None:
-    if len(shape) not in (n + 1, n + 2):
-        axes = ", ".join("DHW"[-n:] if n > 1 else "L")
+def _check_rank(rank: int, shape: tuple[int, ...]) -> None:
+    if len(shape) not in (rank + 1, rank + 2):
+        axes = ", ".join("DHW"[-rank:] if rank > 1 else "L")
         raise ValueError(f"input must be (N, {axes}, C) or ({axes}, C), got shape {shape}")
 
 
-def _ints(n: int, name: str, value: Size, least: int) -> tuple[int, ...]:
-    values = ntuple(value, n, name)
+def _ints(rank: int, name: str, value: Size, least: int) -> tuple[int, ...]:
+    values = ntuple(value, rank, name)
     if min(values) < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
     return values
 
 
 def _pads(
-    n: int,
+    rank: int,
     padding: Size | str,
     kernel: Sequence[int],
     strides: Sequence[int],
     dilation: Sequence[int],
-) -> list[tuple[int, int]]:
+) -> tuple[tuple[int, int], ...]:
     """The entries added before and after each spatial axis."""
     if padding == "valid":
-        return [(0, 0)] * n
+        return ((0, 0),) * rank
     if padding == "same":
         if max(strides) > 1:
             raise ValueError(f"padding='same' needs stride 1, got {tuple(strides)}")
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        return [(total // 2, total - total // 2) for total in totals]
+        return tuple((total // 2, total - total // 2) for total in totals)
     if isinstance(padding, str):
         raise ValueError(f"padding must be ints, 'same' or 'valid', got {padding!r}")
-    return [(p, p) for p in ntuple(padding, n, "padding")]
+    return tuple((p, p) for p in ntuple(padding, rank, "padding"))
 
 
 def _transposed_sizes(
@@ -301,63 +229,26 @@ def _transposed_sizes(
 
 
 def _affine(
-    n: int,
-    linear: Callable[[Array, Array], Array],
+    linear: Callable[[Array, Array, Window], Array],
     x: Array,
     w: Array,
     b: Array | None,
+    window: Window,
     outputs: int,
 ) -> Array:
-    """linear(x, w) + b, where `linear` takes batches and `x` may be without."""
+    """linear(x, w) + b, where `linear` takes batches and `x` may be without.
+
+    The CPU computes half types in float32 and rounds once, as torch does there.
+    """
     if b is not None and b.shape != (outputs,):
         raise ValueError(f"bias must have shape {(outputs,)}, got {b.shape}")
-    y = linear(x if x.ndim == n + 2 else x[None], w)
-    y = y if x.ndim == n + 2 else y[0]
-    return y if b is None else y + b
-
-
-def _correlate(
-    x: Array,
-    w: Array,
-    strides: Sequence[int],
-    pads: Sequence[tuple[int, int]],
-    dilation: Sequence[int],
-    groups: int,
-) -> Array:
-    return lax.conv_general_dilated(
-        x,
-        w,
-        strides,
-        pads,
-        rhs_dilation=dilation,
-        dimension_numbers=_DIMENSION_NUMBERS[len(strides)],
-        feature_group_count=groups,
-    )
-
-
-def _correlate_transpose(
-    x: Array,
-    w: Array,
-    strides: Sequence[int],
-    crop: Sequence[int],
-    extra: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-) -> Array:
-    *kernel, inputs, group_outputs = w.shape
-    n = len(kernel)
-    edges = [d * (k - 1) - c for k, d, c in zip(kernel, dilation, crop, strict=True)]
-    grouped = lax.rev(w, range(n)).reshape(*kernel, groups, inputs // groups, group_outputs)
-    return lax.conv_general_dilated(
-        x,
-        jnp.moveaxis(grouped, n, -2).reshape(*kernel, inputs // groups, groups * group_outputs),
-        [1] * n,
-        [(edge, edge + e) for edge, e in zip(edges, extra, strict=True)],
-        lhs_dilation=strides,
-        rhs_dilation=dilation,
-        dimension_numbers=_DIMENSION_NUMBERS[n],
-        feature_group_count=groups,
-    )
+    dtype = x.dtype
+    if dtype in (jnp.bfloat16, jnp.float16) and jax.default_backend() == "cpu":
+        x, w, b = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), (x, w, b))
+    batched = x.ndim == len(window.size) + 2
+    y = linear(x if batched else x[None], w, window)
+    y = y if batched else y[0]
+    return (y if b is None else y + b).astype(dtype)
 
 
 class _ConvNd(nnx.Module):
@@ -428,9 +319,8 @@ class _ConvNd(nnx.Module):
             pads = _pads(n, padding, self.kernel_size, self.stride, self.dilation)
             input = pad(input, [p for pair in pads[::-1] for p in pair], self.padding_mode)
             padding = 0
-        return _conv(
-            n, input, *self._leaves(), self.stride, padding, self.dilation, self.groups
-        )
+        weight, bias = self._leaves()
+        return _conv(n, input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv1d(_ConvNd):
