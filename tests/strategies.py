@@ -213,7 +213,8 @@ def padding(take) -> Case:
             ["ConstantPad", "ReflectionPad", "ReplicationPad", "ZeroPad", "CircularPad"]
         )
     )
-    sides = st.integers(-2, 3)
+    # Where a crop leaves less than a circular padding takes, torch reads what it never wrote.
+    sides = st.integers(0 if kind == "CircularPad" else -2, 3)
     init = {"padding": take(sides | st.tuples(*[sides] * (2 * rank)))}
     if kind == "ConstantPad":
         init["value"] = take(st.sampled_from([0.0, -1.5, 3.0]))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 import torch
 from flax import nnx
-from samples import axes, bound, legacy, modern, modern_infos, stem_of
+from samples import axes, bound, legacy, modern, modern_infos, plain, stem_of, translated
 from torch.testing._internal.common_modules import ModuleErrorEnum
 
 from compare.cases.case import Case
@@ -87,6 +87,7 @@ def test_error_samples_raise_here_too(name):
         init = bound(
             info.module_cls, call.constructor_input.args, call.constructor_input.kwargs
         )
+        init = {k: plain(v) for k, v in {**init, **translated(init)}.items()}
         if "rngs" in inspect.signature(cls.__init__).parameters:
             init["rngs"] = nnx.Rngs(0)
         if sample.error_on == ModuleErrorEnum.CONSTRUCTION_ERROR:
