@@ -45,3 +45,13 @@ def test_verdicts_do_not_depend_on_the_batch():
     together, alone = check(batch), [check([case])[0] for case in batch]
     gaps = [[f.gap for f in verdict.findings] for verdict in together]
     assert gaps == [[f.gap for f in verdict.findings] for verdict in alone]
+
+
+def test_norms_lose_no_bits_on_a_far_mean():
+    """On data of mean 1e4 and deviation 1, where a one-pass variance keeps none."""
+    cases = [case for _, case in select(["norm", "normalization"], "mean 1e4")]
+    cases = [case for case in cases if isinstance(case, Case)]
+    assert len(cases) >= 6
+    for verdict in check(cases):
+        assert verdict.verdict == "same", verdict.says
+        assert max(finding.bits for finding in verdict.findings) <= 0, verdict.case

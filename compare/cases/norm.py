@@ -47,6 +47,10 @@ def _layers(rank: int) -> list[Case]:
             {**tracked, "train": False, "name": f"{kind}(eval, tracked)"},
             {"train": False, "name": f"{kind}(eval)"},
             {"inputs": unbatched, "name": f"{kind}(unbatched)"},
+            {
+                "inputs": {"input": draw(f"n=4 c=3 {_SIZES[rank]}", mean=1e4)},
+                "name": f"{kind}(mean 1e4)",
+            },
             {**tracked, "inputs": unbatched, "name": f"{kind}(unbatched, tracked)"},
         ),
     ]
@@ -80,6 +84,11 @@ CASES = [
             "track_running_stats": False,
             "name": "norm.BatchNorm2d(eval, track_running_stats=False)",
             "why": "without running statistics evaluation uses the batch's",
+        },
+        {
+            "inputs": {"input": draw("n=4 c=3 h=5 w=6", mean=1e4)},
+            "name": "norm.BatchNorm2d(mean 1e4)",
+            "why": "a one-pass variance loses every bit here",
         },
         {
             "inputs": {"input": draw("n=2 c=3 h=1 w=1")},
