@@ -8,7 +8,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: report test test-slow check setup clean
+.PHONY: report test test-slow bench-layers check setup clean
 
 report: $(READY)
 	$(BIN)/portbench run --out $(OUT) --jobs $(JOBS)
@@ -18,6 +18,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "slow and not gpu"
+
+bench-layers: $(READY)
+	$(BIN)/python -m compare.measure.layers --out results
 
 check: $(READY)
 	$(BIN)/ruff check .
