@@ -1,4 +1,4 @@
-"""What every layer needs to read torch's arguments: one int or a tuple of them, and torch's draws."""
+"""What layers need to read torch's arguments: an int or a tuple of them, and its draws."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def ntuple(value: int | Sequence[int], n: int, name: str) -> tuple[int, ...]:
         return values * n
     if len(values) != n:
         raise ValueError(
-            f"{name} must be an int or a sequence of {n} ints, got {value!r} of length {len(values)}"
+            f"{name} must be an int or a sequence of {n} ints, got {value!r} of length "
+            f"{len(values)}"
         )
     return values
 

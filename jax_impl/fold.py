@@ -11,7 +11,6 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Unfold.html and 
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -56,14 +55,13 @@ def unfold(
             f"padding {margin}"
         )
     array = jnp.pad(array, [(0, 0)] * len(batch) + [(m, m) for m in margin] + [(0, 0)])
-    taps = [
+    rows, columns = (
         [slice(k * d, k * d + (n - 1) * s + 1, s) for k in range(size)]
         for size, d, n, s in zip(kernel, spacing, counts, step, strict=True)
-    ]
-    blocks = [array[..., rows, columns, :] for rows, columns in itertools.product(*taps)]
-    return jnp.stack(blocks, axis=-1).reshape(
-        *batch, math.prod(counts), array.shape[-1] * math.prod(kernel)
     )
+    array = jnp.stack([array[..., column, :] for column in columns], axis=-1)
+    array = jnp.stack([array[..., row, :, :, :] for row in rows], axis=-2)
+    return array.reshape(*batch, math.prod(counts), math.prod(array.shape[-3:]))
 
 
 def fold(

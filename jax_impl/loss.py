@@ -181,11 +181,13 @@ def _label_cross_entropy(
 ) -> tuple[Array, Array]:
     """The loss of each label, and its share in the mean."""
     # Not log_softmax, then nll_loss: unsmoothed, one of C log-probabilities is wanted.
-    peak = jnp.max(input, axis=-1, keepdims=True, initial=-jnp.inf)
-    input = input - jax.lax.stop_gradient(peak)
+    peak = jax.lax.stop_gradient(jnp.max(input, -1, keepdims=True, initial=-jnp.inf))
+    # Taken from the scores as given: a gather from the shifted ones would have them stored.
+    chosen = _chosen(input, target) - peak[..., 0]
+    input = input - peak
     log_sum = jnp.log(jnp.sum(jnp.exp(input), axis=-1))
     share = _shares(target, weight, input.shape[-1], input.dtype, ignore_index)
-    loss = share * (log_sum - _chosen(input, target))
+    loss = share * (log_sum - chosen)
     if smoothing > 0:
         log_probs = input - log_sum[..., None]
         terms = log_probs if weight is None else log_probs * jnp.asarray(weight)
