@@ -5,7 +5,7 @@ w = gw(x, y) it makes three products of one kind: f with the derivatives gx and 
 convolution, gx with the derivatives f and gw is a transposed one.
 
 On an accelerator all of them are `lax.conv_general_dilated`. XLA's CPU backend has a fast
-convolution too, but leaves it for one that is 10 to 1000 times slower
+convolution too, but leaves it for one that is 3 to 1000 times slower
 
 - where the window has more entries than what it slides over, both counted without padding and
   dilation: XLA swaps the two, and the fast convolution does not take the result. So go 3x3 over
@@ -37,7 +37,7 @@ _DIMENSION_NUMBERS = {
     2: ("NHWC", "HWIO", "NHWC"),
     3: ("NDHWC", "DHWIO", "NDHWC"),
 }
-_MOST_TAPS = 128
+_MOST_TAPS = 128  # beyond, a kernel that is written out tap by tap is slow to compile
 
 
 class Window(NamedTuple):
@@ -134,16 +134,16 @@ def _cpu_products(
             return _columns, _columns_input, _columns_weight
         return _direct, _direct_input, _columns_weight
     f, gx, gw = _direct, _direct_input, _direct_weight
-    small = (
-        kernel == 1 or batch * output <= outputs
-    )  # the columns are no larger than the weight
-    if sum(window.kernel) <= _MOST_TAPS:
-        if small or kernel > size:
-            f, gw = _columns, _columns_weight
-        elif output > size:
-            gw = _padded_weight
-        if small or kernel > output:
-            gx = _columns_input
+    if sum(window.kernel) > _MOST_TAPS:
+        return f, gx, gw
+    # Columns that are no larger than the input or the weight cost less than XLA's own packing.
+    packed = kernel == 1 or batch * output <= outputs
+    if packed or kernel > size:
+        f, gw = _columns, _columns_weight
+    elif output > size:
+        gw = _padded_weight
+    if packed or kernel > output:
+        gx = _columns_input
     return f, gx, gw
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -49,17 +49,22 @@ def fitting_leaves(
 def moments(
     x: Array, axes: Sequence[int], axis_name: str | None = None
 ) -> tuple[Array, Array, Array]:
-    """(x - mean, mean, biased variance) over `axes`, and over the devices of `axis_name`.
-
-    Two passes over x. The second one also yields the rounding error of the first mean, which
-    is taken off: at mean 1e4 this keeps some 10 bits that float32 loses otherwise. No result
-    depends on the first mean, so no gradient has to pass through it.
-    """
+    """(x - mean, mean, biased variance) over `axes`, and over the devices of `axis_name`."""
 
     def average(values: Array) -> Array:
         local = values.mean(tuple(axes), keepdims=True)
         return local if axis_name is None else lax.pmean(local, axis_name)
 
+    return moments_by(average, x)
+
+
+def moments_by(average: Callable[[Array], Array], x: Array) -> tuple[Array, Array, Array]:
+    """(x - mean, mean, biased variance), where `average` gives what broadcasts against x.
+
+    Two passes over x. The second one also yields the rounding error of the first mean, which
+    is taken off: at mean 1e4 this keeps some 10 bits that float32 loses otherwise. No result
+    depends on the first mean, so no gradient has to pass through it.
+    """
     first = lax.stop_gradient(average(x))
     shifted = x - first
     error = average(shifted)

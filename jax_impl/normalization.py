@@ -22,6 +22,7 @@ from jax_impl._moments import (
     fitting_leaves,
     floating,
     moments,
+    moments_by,
     scaled,
     value,
     wide,
@@ -87,11 +88,15 @@ def group_norm(
             f"Expected more than 1 value per group when training, got input size {array.shape}"
         )
     leaves = fitting_leaves(array.dtype, (channels,), weight=weight, bias=bias)
-    weight, bias = (None if leaf is None else leaf.reshape(groups) for leaf in leaves)
-    x = array.reshape(batch, *spatial, *groups).astype(wide(array.dtype))
-    centered, _, variance = moments(x, (*range(1, x.ndim - 2), x.ndim - 1))
-    output = scaled(centered, variance, weight, bias, eps)
-    return output.reshape(array.shape).astype(array.dtype)
+
+    def average(values: Array) -> Array:
+        # Of each channel first: a group alone is too short an axis for a vector unit.
+        each = values.mean(tuple(range(1, values.ndim - 1)), keepdims=True)
+        group = each.reshape(*each.shape[:-1], *groups).mean(-1, keepdims=True)
+        return jnp.broadcast_to(group, (*each.shape[:-1], *groups)).reshape(each.shape)
+
+    centered, _, variance = moments_by(average, array.astype(wide(array.dtype)))
+    return scaled(centered, variance, *leaves, eps).astype(array.dtype)
 
 
 def rms_norm(
