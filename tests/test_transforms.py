@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from flax import nnx
 
 from compare.cases.case import Case
 from compare.cases.select import LAYERS, load
@@ -113,3 +114,38 @@ def worse(case: Case, exact: Record, theirs: Record, ours: Record, precision: st
 def test_narrow_tensors_are_read_back():
     value = torch.tensor([1.5, -2.25], dtype=torch.bfloat16)
     np.testing.assert_array_equal(torch_side.numpy(value).astype(np.float64), [1.5, -2.25])
+
+
+def test_sync_batch_norm_is_batch_norm_of_the_joined_batch():
+    """Under an axis name: outputs, gradients and running statistics of all shards together."""
+    from jax_impl.norm import BatchNorm1d, SyncBatchNorm
+
+    x, ct = (np.random.default_rng(seed).normal(3.0, 2.0, (2, 5, 4, 3)) for seed in (0, 1))
+
+    def applied(layer, x):
+        graph, leaves = nnx.split(layer)
+
+        def call(x):
+            module = nnx.merge(graph, jax.tree.map(lambda leaf: leaf, leaves))
+            y = module(x)
+            return y, module.running_var[...]
+
+        return call(x)
+
+    def shards(x):
+        layer = SyncBatchNorm(3, process_group="shards", dtype=jnp.float64)
+        return jax.vmap(lambda one: applied(layer, one), axis_name="shards")(x)
+
+    def joined(x):
+        y, variance = applied(BatchNorm1d(3, dtype=jnp.float64), x.reshape(10, 4, 3))
+        return y.reshape(x.shape), variance
+
+    with jax.enable_x64(True):
+        (ours, var), back = jax.vjp(shards, x)
+        (whole, whole_var), whole_back = jax.vjp(joined, x)
+        zeros = (jnp.zeros_like(var), jnp.zeros_like(whole_var))
+        np.testing.assert_allclose(ours, whole, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(var, jnp.stack([whole_var] * 2), rtol=1e-12)
+        np.testing.assert_allclose(
+            back((ct, zeros[0]))[0], whole_back((ct, zeros[1]))[0], rtol=1e-10, atol=1e-10
+        )
