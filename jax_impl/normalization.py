@@ -87,7 +87,7 @@ def group_norm(
         raise ValueError(
             f"Expected more than 1 value per group when training, got input size {array.shape}"
         )
-    leaves = fitting_leaves(array.dtype, (channels,), weight=weight, bias=bias)
+    weight, bias = fitting_leaves(array.dtype, (channels,), weight=weight, bias=bias)
 
     def average(values: Array) -> Array:
         # Of each channel first: a group alone is too short an axis for a vector unit.
@@ -96,7 +96,7 @@ def group_norm(
         return jnp.broadcast_to(group, (*each.shape[:-1], *groups)).reshape(each.shape)
 
     centered, _, variance = moments_by(average, array.astype(wide(array.dtype)))
-    return scaled(centered, variance, *leaves, eps).astype(array.dtype)
+    return scaled(centered, variance, weight, bias, eps).astype(array.dtype)
 
 
 def rms_norm(
