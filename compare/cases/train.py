@@ -11,7 +11,7 @@ CASES = [
         init={"activation": "relu"},
         steps=132,
         batch_size=32,
-        learning_rate=0.2,
+        learning_rate=0.05,
         why="three epochs over the 1,797 real digits, by d2l's hand-written update",
     ),
 ]

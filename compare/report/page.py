@@ -31,7 +31,7 @@ def write_page(file: Path, results: Sequence[Result], summary: dict[str, Any]) -
         runs=[
             (result, plot.losses(result))
             for result in results
-            if result.verdict.facts.get("losses")
+            if result.verdict.facts.get("losses") and result.suite != "faults"
         ],
         error_fall=plot.error_fall(results),
     )

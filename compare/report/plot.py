@@ -47,7 +47,7 @@ def error_fall(results: Sequence[Result]) -> str:
         xlabel="gap in float32, of the array's largest value",
         ylabel="gap in float64 (exact agreement at the bottom)",
     )  # fmt: skip
-    axes.legend(loc="upper left", bbox_to_anchor=(0, 0.86), fontsize=8, frameon=False)
+    axes.legend(loc="lower right", fontsize=8, frameon=False)
     return _svg(figure)
 
 
