@@ -48,7 +48,7 @@ def judged(cases: list[Case]) -> None:
 def refused(case: Case, torch_says: str) -> list[str]:
     try:
         given = givens(case, torch_side.leaves(case), 0)
-    except Exception:
+    except Exception:  # torch refuses the constructor: there are no leaves to draw
         given = givens(case, [], 0)
     (record,) = jax_side.run([case], [given], "float32")
     kinds = ("ValueError", "TypeError", "IndexError", "NotImplementedError")

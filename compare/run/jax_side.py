@@ -187,7 +187,7 @@ def module_forward(
 ) -> Callable:
     """The same for a module; adds its leaves and masks to `diff`, `rest` and `patterns`."""
     graph, abstract = nnx.split(build(case))
-    flat = {".".join(map(str, path)): (path, var) for path, var in nnx.to_flat_state(abstract)}
+    flat = {dotted(path): (path, var) for path, var in nnx.to_flat_state(abstract)}
     filled = {name: var for name, (_, var) in flat.items() if var.get_value() is not None}
     slots = {
         name: var.shape for name, var in filled.items() if not isinstance(var, nnx.RngState)
@@ -213,7 +213,7 @@ def module_forward(
         leaves = [(path, var.replace(values.get(name))) for name, (path, var) in flat.items()]
         module = nnx.merge(graph, nnx.from_flat_state(leaves))
         outputs = target.flatten(module(*(given[name] for name in case.inputs), **options))
-        after = {".".join(map(str, p)): v for p, v in nnx.to_flat_state(nnx.state(module))}
+        after = {dotted(path): var for path, var in nnx.to_flat_state(nnx.state(module))}
         buffers = {
             torch_path[name]: after[name].get_value()
             for name in carried
@@ -222,6 +222,11 @@ def module_forward(
         return outputs, buffers
 
     return forward
+
+
+def dotted(path: tuple) -> str:
+    """("layer1", 0, "weight") as torch writes it: "layer1.0.weight"."""
+    return ".".join(map(str, path))
 
 
 def torch_paths(given: Givens, carried: dict[str, np.ndarray]) -> dict[str, str]:

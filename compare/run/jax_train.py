@@ -13,7 +13,7 @@ from flax import nnx
 from compare.cases.case import Training
 from compare.run import jax_side, state, target
 from compare.run.draw import Givens
-from compare.run.jax_side import torch_paths
+from compare.run.jax_side import dotted, torch_paths
 from compare.run.record import Record
 
 
@@ -71,7 +71,7 @@ def train(
 def filled(training: Training, given: Givens, dtype) -> tuple[nnx.Module, dict[str, str]]:
     """The model holding the given leaves, and the torch path of each of its own."""
     model = jax_side.build(training)
-    flat = {".".join(map(str, path)): var for path, var in nnx.to_flat_state(nnx.state(model))}
+    flat = {dotted(path): var for path, var in nnx.to_flat_state(nnx.state(model))}
     carried = state.carry_leaves(
         given.leaves, given.owners, {k: v.shape for k, v in flat.items()}
     )
@@ -87,13 +87,13 @@ def _path(name: str) -> tuple:
 
 def named(tree: nnx.State) -> dict[str, jax.Array]:
     """ "path.of.leaf" -> array, for every leaf of a state."""
-    return {".".join(map(str, p)): v.get_value() for p, v in nnx.to_flat_state(tree)}
+    return {dotted(path): var.get_value() for path, var in nnx.to_flat_state(tree)}
 
 
 def parameters(model: nnx.Module) -> dict[str, nnx.Param]:
     """The model's own parameters, by path: writing to one changes the model."""
     return {
-        ".".join(map(str, path)): node
+        dotted(path): node
         for path, node in nnx.iter_graph(model)
         if isinstance(node, nnx.Param)
     }

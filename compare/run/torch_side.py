@@ -79,9 +79,7 @@ def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> R
     arrays |= {f"grad/{name}": numpy(value) for name, value in gradients.items()}
     arrays |= {f"buffer/{name}": numpy(inputs[name]) for name in case.mutates}
     if case.is_class:
-        buffers = dict(call.named_buffers())
-        kept = [path for path, leaf in given.owners.items() if leaf.buffer]
-        arrays |= {f"buffer/{path}": numpy(buffers[path]) for path in kept}
+        arrays |= kept_buffers(call, given)
     return Record("torch", precision, arrays, casts.seen())
 
 
@@ -103,6 +101,13 @@ def numpy(value: torch.Tensor) -> np.ndarray:
     value = value.to_dense() if value.is_sparse else value
     value = value.float() if value.dtype == torch.bfloat16 else value
     return value.detach().resolve_conj().resolve_neg().cpu().numpy().copy()
+
+
+def kept_buffers(module: torch.nn.Module, given: Givens) -> dict[str, np.ndarray]:
+    """The buffers of `module` that belong to its state, as arrays of a Record."""
+    buffers = dict(module.named_buffers())
+    kept = [path for path, leaf in given.owners.items() if leaf.buffer]
+    return {f"buffer/{path}": numpy(buffers[path]) for path in kept}
 
 
 def filled(

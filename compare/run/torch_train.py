@@ -43,9 +43,7 @@ def train(
         arrays |= {
             f"update/{k}": torch_side.numpy(p) - before[k] for k, p in parameters.items()
         }
-        buffers = dict(model.named_buffers())
-        kept = [path for path, leaf in given.owners.items() if leaf.buffer]
-        arrays |= {f"buffer/{path}": torch_side.numpy(buffers[path]) for path in kept}
+        arrays |= torch_side.kept_buffers(model, given)
         yield Record("torch", precision, arrays)
     yield Record("torch", precision, {"correct": correct(model, test, dtype, device)})
 
