@@ -1,4 +1,7 @@
-"""The command line: portbench list | run | doctor. Frameworks are imported only by workers."""
+"""The command line: portbench list | run | train | data | doctor.
+
+Frameworks are imported by workers, and by `train`, whose one run goes on in this process.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+from compare.data import data
+from compare.train import train
 
 if TYPE_CHECKING:
     from compare.cases.case import Pair
@@ -68,6 +74,7 @@ def run(
     keyword: Keyword = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    limit: Annotated[float, typer.Option(min=1, help="Seconds that one case may take.")] = 300,
     device: Annotated[Device, typer.Option(help="Where both sides run.")] = Device.cpu,
     out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
         "out"
@@ -118,7 +125,7 @@ def run(
                 console.print(terminal.explain(result), soft_wrap=True)
 
         try:
-            run_suite(cases, results, seed, device.value, jobs, on_result)
+            run_suite(cases, results, seed, device.value, jobs, limit, on_result)
         except KeyboardInterrupt:
             console.print("[yellow]stopped[/]")
         except OSError as error:
@@ -131,6 +138,10 @@ def run(
     terminal.closing(console, results.done, summary)
     console.print(f"report: {out / 'report.html'}")
     raise typer.Exit(exit_status(results.done, complete))
+
+
+app.command()(train)
+app.command()(data)
 
 
 @app.command()

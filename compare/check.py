@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from compare.cases.case import Case, Training
+from compare.cases.case import Case
+from compare.cases.training import Training
 from compare.judge.agree import judge
-from compare.judge.trajectory import judge_run
+from compare.judge.trajectory import Step, judge_run
 from compare.judge.verdict import Verdict
-from compare.run.batches import DATASETS, minibatches
+from compare.run.batches import batches, dataset
 from compare.run.draw import Givens, givens
 from compare.run.record import PRECISIONS, Record, failed
+from compare.run.start import one_ulp_off, start
 
 
 def check(
@@ -52,27 +54,64 @@ def check(
     ]
 
 
-def check_training(training: Training, seed: int = 0, device: str = "cpu") -> Verdict:
-    """The verdict on a training run: both sides in lockstep, each step judged in float64."""
+def check_training(
+    training: Training,
+    seed: int = 0,
+    device: str = "cpu",
+    on_step: Callable[[Step], None] = lambda step: None,
+) -> Verdict:
+    """The verdict on a training run: both sides in lockstep, each step judged in float64.
+
+    In float32 each side trains twice, the second time from parameters one ulp off. `on_step`
+    hears of each step as it is judged.
+    """
+    started = time.perf_counter()
+    try:
+        runs = lockstep(training, seed, device)
+        verdict = judge_run(training.name, runs, on_step)
+    except Exception as error:
+        verdict = Verdict(training.name, "error", says=failed("", "float64", error).error)
+    seconds = time.perf_counter() - started
+    return dataclasses.replace(
+        verdict,
+        expect=training.expect,
+        expect_at=training.parts_at,
+        why=training.why,
+        seconds=seconds,
+    )
+
+
+def lockstep(training: Training, seed: int, device: str) -> dict[str, Iterator[Record]]:
+    """The runs that `judge_run` steps together, by its names for them."""
     from compare.run import torch_side, torch_train  # torch before jax
 
     from compare.run import jax_train  # isort: skip
 
-    started = time.perf_counter()
-    dataset = DATASETS[training.data](seed)
-    batches = list(minibatches(dataset, training.batch_size, training.steps, seed))
-    given = givens(training, torch_side.leaves(training), seed)
-    runs = {
-        (side, precision): half.train(training, given, batches, dataset.test, precision, device)
-        for precision in PRECISIONS
-        for side, half in (("torch", torch_train), ("jax", jax_train))
-    }
+    ours, theirs = training.on("torch"), training.on("jax")
+    data = dataset(ours, seed)
+    torch_batches, jax_batches = (batches(one, data, seed) for one in (ours, theirs))
+    given = start(training, torch_side.leaves(training), seed)
+    twin = one_ulp_off(given, seed)
+    runs = {}
+    for precision in PRECISIONS:
+        program = jax_train.Program(theirs, given, precision, device)
+        begun = {f"{precision}": given} | ({"twin": twin} if precision == "float32" else {})
+        for word, leaves in begun.items():
+            runs[f"torch {word}"] = torch_train.train(
+                ours, leaves, torch_batches, data.test, precision, device
+            )
+            runs[f"jax {word}"] = program.train(leaves, jax_batches, data.test)
+    return {name: told(name, run) for name, run in runs.items()}
+
+
+def told(name: str, run: Iterator[Record]) -> Iterator[Record]:
+    """`run`, with its name in the exceptions that it raises."""
     try:
-        verdict = judge_run(training.name, runs)
+        yield from run
     except Exception as error:
-        record = failed("training", "float64", error)
-        verdict = Verdict(training.name, "error", says=record.error)
-    seconds = time.perf_counter() - started
-    return dataclasses.replace(
-        verdict, expect=training.expect, why=training.why, seconds=seconds
-    )
+        record = failed(name, "", error)
+        raise TrainingError(f"{name}: {record.error}") from error
+
+
+class TrainingError(RuntimeError):
+    """A training that broke: which run, and its own words."""

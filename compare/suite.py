@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from compare.cases.case import Case, Pair, Training
+from compare.cases.case import Case, Pair
+from compare.cases.training import Training
 from compare.judge.verdict import Verdict
 from compare.report.document import Result, Results
 from compare.run.pool import Lost, run_batches
 
 BATCH = 16
 """Cases that share one JAX compile: more save little, and a killed run repeats them."""
-
-SECONDS = 300.0
-"""How long one case or training run may take before its worker is stopped."""
 
 
 def run_suite(
@@ -26,15 +24,19 @@ def run_suite(
     seed: int,
     device: str,
     jobs: int,
+    seconds: float,
     on_result: Callable[[Result], None],
 ) -> None:
-    """Runs what `results` does not hold yet, appending each verdict as it comes."""
+    """Runs what `results` does not hold yet, appending each verdict as it comes.
+
+    A case or training that takes longer than `seconds` is stopped, with its worker.
+    """
     suites = {case.name: stem for stem, case in chosen}
     cases = {case.name: case for _, case in chosen}
     held = {(r.verdict.case, r.fingerprint) for r in results.done}
     todo = [case for case in cases.values() if (case.name, case.fingerprint) not in held]
     settings = {"seed": seed, "device": device, "environment": environment(device, jobs)}
-    for answers in run_batches(batches(todo), work, settings, jobs, SECONDS):
+    for answers in run_batches(batches(todo), work, settings, jobs, seconds):
         for verdict in map(_verdict, answers):
             case = cases[verdict.case]
             result = Result(suites[case.name], case.fingerprint, seed, device, verdict)

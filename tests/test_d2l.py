@@ -29,11 +29,6 @@ IMAGES = {"X": draw("n=3 c=2 h=3 w=4")}
 SIZES = {"num_inputs": 24, "num_outputs": 5}
 
 
-def dropout_mlp(**init) -> nnx.Module:
-    """With a stream, which it draws its weights from, though masks are given."""
-    return target.named("overfitting.DropoutMLP", "jax")(**init, rngs=nnx.Rngs(0))
-
-
 def built_in_relu(X: jax.Array) -> jax.Array:
     return jax.nn.relu(X)
 
@@ -59,7 +54,6 @@ CASES = [
             "dropout1.mask": draw("n=3 a=7", "bits", keep=0.8),
             "dropout2.mask": draw("n=3 a=6", "bits"),
         },
-        jax="test_d2l:dropout_mlp",
         out=("n a",),
     ),
     Case("sgd.linreg", {"X": draw("n=5 a=3"), "w": draw("a=3 b=1"), "b": draw("b=1")}),

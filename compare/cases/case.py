@@ -44,7 +44,6 @@ class Given:
         if self.kind not in KINDS:
             raise ValueError(f"unknown kind {self.kind!r} of input; known: {', '.join(KINDS)}")
         axis_names(self.axes)
-        axis_sizes(self.axes)
 
     @property
     def names(self) -> str:
@@ -53,6 +52,13 @@ class Given:
     @property
     def shape(self) -> tuple[int, ...]:
         return axis_sizes(self.axes)
+
+    def sized(self, sizes: Mapping[str, int]) -> Given:
+        """Itself, with sizes for axes that have none, or another axis' name: "n c=3 h=n"."""
+        parts = [part.partition("=") for part in self.axes.split()]
+        known = [(name, size or name) for name, _, size in parts]
+        axes = " ".join(f"{name}={sizes.get(size, size)}" for name, size in known)
+        return replace(self, axes=axes)
 
 
 def draw(axes: str, kind: str = "normal", *, grad: bool = True, **options: Any) -> Given:
@@ -83,12 +89,29 @@ def axis_sizes(axes: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
+class Call:
+    """A dotted name below both sides ("optim.SGD"), and its arguments by name.
+
+    An argument, or an entry of one, may be a Call itself: the schedules of a SequentialLR.
+    """
+
+    target: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def call(target: str, **arguments: Any) -> Call:
+    """A `Call`, its arguments written as keywords: call("optim.SGD", lr=0.1)."""
+    return Call(target, arguments)
+
+
+@dataclass(frozen=True)
 class Pair:
     """A target that stands on both sides, how it is built, and what is expected of it.
 
     target    dotted name below both sides: "conv.Conv2d", "loss.cross_entropy"
     inputs    call arguments by torch's name, in order, each a `Given`
-    init      constructor arguments (classes only)
+    init      constructor arguments (classes only); a Call among them is a module within
+    attach    modules that the module is given once it is built, by attribute
     options   call arguments that are not arrays
     train     train mode, or eval
     masks     slots to fill, by module path ("mask", "encoder.dropout.mask")
@@ -101,6 +124,7 @@ class Pair:
     target: str
     inputs: Mapping[str, Given] = field(default_factory=dict)
     init: Mapping[str, Any] | None = None
+    attach: Mapping[str, Call] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     train: bool = True
     masks: Mapping[str, Given] = field(default_factory=dict)
@@ -156,26 +180,6 @@ class Case(Pair):
     def may_be_empty(self) -> bool:
         """Whether an input has no elements, so that shapes are all there is to compare."""
         return any(0 in given.shape for given in self.inputs.values())
-
-
-@dataclass(frozen=True)
-class Training(Pair):
-    """One model trained on both sides in lockstep, by a hand-written update.
-
-    loss, update   dotted names below both sides
-    data           a data set of compare/run/batches.py, as input of the model
-    axes           axis names of a batch of inputs
-    jax_update     arguments of the update that the JAX side is given instead
-    """
-
-    loss: str = "loss.cross_entropy"
-    update: str = "sgd.sgd"
-    data: str = "digits"
-    axes: str = "n c h w"
-    steps: int = 100
-    batch_size: int = 32
-    learning_rate: float = 0.1
-    jax_update: Mapping[str, Any] = field(default_factory=dict)
 
 
 def vary(base: Case, *changes: Mapping[str, Any]) -> list[Case]:

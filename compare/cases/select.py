@@ -21,12 +21,17 @@ LAYERS = (
         "tensor",
     ),
 )
-STEMS = (*LAYERS, "train", "faults")
+TRAINING = ("train", "overfitting", "optim", "schedule")
+FAULTS = ("faults", "train_faults")
+STEMS = (*LAYERS, *TRAINING, *FAULTS)
 SUITES: dict[str, tuple[str, ...]] = {
+    **{stem: (stem,) for stem in (*STEMS, "long")},
     "all": STEMS,
     "layers": LAYERS,
-    **{stem: (stem,) for stem in STEMS},
+    "training": TRAINING,
+    "faults": FAULTS,
 }
+"""What `--suite` takes. `long`, whole trainings, is in no other: it takes an hour."""
 
 
 class UnknownName(ValueError):

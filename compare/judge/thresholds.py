@@ -17,3 +17,6 @@ CARE_BITS = 5.0
 
 CARE_FLOOR = 4 * UNIT["float32"]
 """Errors below this are the last bits of any float32 computation; below it nothing is lost."""
+
+PARTING = 2.0**5
+"""How many times farther apart than twins two float32 trainings may be and be called alike."""

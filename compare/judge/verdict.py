@@ -39,8 +39,9 @@ class Finding:
 class Verdict:
     """What the comparison of one case came to, with its evidence.
 
-    `compared` counts the arrays that were compared; a trajectory keeps the worst finding of
-    each step, so it may exceed the findings.
+    `expect_at` is where a planted fault must show: what `says` must begin with. `compared`
+    counts the arrays that were compared; a trajectory keeps the worst finding of each step, so
+    it may exceed the findings.
     """
 
     case: str
@@ -52,13 +53,14 @@ class Verdict:
     seconds: float = 0.0
     compared: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    expect_at: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "compared", max(self.compared, len(self.findings)))
 
     @property
     def as_expected(self) -> bool:
-        return self.verdict == self.expect
+        return self.verdict == self.expect and self.says.startswith(self.expect_at)
 
     @property
     def worst(self) -> Finding | None:

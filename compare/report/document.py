@@ -32,6 +32,11 @@ class Result:
     device: str
     verdict: Verdict
 
+    @property
+    def planted(self) -> bool:
+        """Whether the case is a planted fault, which ought to differ."""
+        return self.verdict.expect != "same"
+
     def line(self) -> str:
         own = {key: getattr(self, key) for key in ("suite", "fingerprint", "seed", "device")}
         return json.dumps({"schema": SCHEMA, **own, **self.verdict.to_dict()})
@@ -120,8 +125,8 @@ def summarise(
     results: Sequence[Result], seconds: float, environment: dict[str, Any], complete: bool
 ) -> dict[str, Any]:
     """What summary.json says. Planted faults are counted apart: they ought to differ."""
-    pairs = [result for result in results if result.suite != "faults"]
-    faults = [result for result in results if result.suite == "faults"]
+    pairs = [result for result in results if not result.planted]
+    faults = [result for result in results if result.planted]
     odd = [result.verdict for result in results if not result.verdict.as_expected]
     return {
         "schema": SCHEMA,

@@ -27,11 +27,11 @@ def write_page(file: Path, results: Sequence[Result], summary: dict[str, Any]) -
         summary=summary,
         suites={suite: [r for r in results if r.suite == suite] for suite in suites},
         odd=[result for result in results if not result.verdict.as_expected],
-        faults=[result for result in results if result.suite == "faults"],
+        faults=[result for result in results if result.planted],
         runs=[
             (result, plot.losses(result))
             for result in results
-            if result.verdict.facts.get("losses") and result.suite != "faults"
+            if result.verdict.facts.get("losses") and not result.planted
         ],
         error_fall=plot.error_fall(results),
     )

@@ -21,8 +21,8 @@ def error_fall(results: Sequence[Result]) -> str:
     all: pairs lie on the lower line, planted faults on the upper one.
     """
     figure, axes = _figure(7.2, 5.0)
-    pairs = [one for r in results if r.suite != "faults" for one in r.verdict.findings]
-    planted = [one for r in results if r.suite == "faults" for one in r.verdict.findings]
+    pairs = [one for r in results if not r.planted for one in r.verdict.findings]
+    planted = [one for r in results if r.planted for one in r.verdict.findings]
     careless = [one for one in planted if one.verdict == "less-careful"]
     planted = [one for one in planted if one.verdict not in ("same", "less-careful")]
     for label, found, colour, mark in (

@@ -10,6 +10,7 @@ import gzip
 import math
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,29 +33,60 @@ class DataError(ValueError):
     """A data set that can't be read: what is missing or wrong, and in which file."""
 
 
-def fashion_mnist(folder: str | Path = DEBIAN_FOLDER) -> Dataset:
+HUB_NAME = "zalando-datasets/fashion_mnist"
+
+
+def fashion_mnist(folder: str | Path = "") -> Dataset:
     """The 60,000 and 10,000 images of Fashion-MNIST, (n, c=1, h=28, w=28), in 10 classes.
 
-    Raises DataError as `idx_folder` does, and where the files hold another data set's sizes.
+    From the IDX files of `folder`; without one from Debian's, and where those are not installed
+    from the Hub. Raises DataError as `idx_folder` does, where the files hold another data set's
+    sizes, and where the Hub can't be reached.
     """
-    try:
-        dataset = idx_folder(folder)
-    except FolderError as error:
-        raise FolderError(
-            f"{error}; Debian's package dataset-fashion-mnist installs the files in "
-            f"{DEBIAN_FOLDER}, else name the folder that holds them"
-        ) from None
+    if folder or DEBIAN_FOLDER.is_dir():
+        dataset, source = idx_folder(folder or DEBIAN_FOLDER), str(folder or DEBIAN_FOLDER)
+    else:
+        dataset, source = from_hub(HUB_NAME), HUB_NAME
     for part, (images, labels), count in (
         ("train", dataset.train, 60_000),
         ("test", dataset.test, 10_000),
     ):
         if images.shape != (count, 1, 28, 28) or labels.max() > 9:
             raise DataError(
-                f"{folder} does not hold Fashion-MNIST: its {part} part has images "
+                f"{source} does not hold Fashion-MNIST: its {part} part has images "
                 f"{images.shape} and labels up to {labels.max()}, not {(count, 1, 28, 28)} "
                 "and 9"
             )
     return dataset
+
+
+def from_hub(name: str) -> Dataset:
+    """A data set of the Hub with columns `image` and `label`, like `idx_folder`'s.
+
+    Raises DataError where the package `datasets` or the network is missing.
+    """
+    advice = (
+        "install Debian's package dataset-fashion-mnist, or name a folder that holds the IDX "
+        "files with --data-folder"
+    )
+    try:
+        from datasets import load_dataset
+
+        parts = [load_dataset(name, split=split) for split in ("train", "test")]
+    except ImportError:
+        raise DataError(
+            f"{name} on the Hub needs the package datasets (pip install 'portbench[hub]'); or "
+            f"{advice}"
+        ) from None
+    except Exception as error:
+        raise DataError(f"{name} can't be had from the Hub ({error}); {advice}") from None
+    return Dataset(*(_columns(part) for part in parts))
+
+
+def _columns(part: Any) -> tuple[np.ndarray, np.ndarray]:
+    images = np.stack([np.asarray(image, np.uint8) for image in part["image"]])
+    labels = np.asarray(part["label"], np.int64)
+    return images[:, None].astype(np.float32) / np.float32(255), labels
 
 
 def idx_folder(folder: str | Path) -> Dataset:

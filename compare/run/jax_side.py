@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,16 +37,19 @@ class Program:
 def build(case: Pair) -> nnx.Module:
     """The module of `case`, with shapes for leaves: nothing is drawn or computed.
 
-    It gets a stream to draw its leaves from, but none where masks are given: what should use a
-    mask and draws instead then fails.
+    A class that draws its first leaves gets a stream. What should use a given mask and draws
+    instead comes out different, as torch's side knows nothing of that stream.
     """
-    init, _ = target.arguments(case, "jax")
-    cls = target.resolve(case, "jax")
-    # A class of Flax hides its arguments behind a metaclass; a function has none to hide.
-    maker = cls.__init__ if inspect.isclass(cls) else cls
-    draws = "rngs" in inspect.signature(maker).parameters and not case.masks
-    module = nnx.eval_shape(lambda: cls(**init, **({"rngs": nnx.Rngs(0)} if draws else {})))
-    return set_mode(module, case.train)
+
+    def make() -> nnx.Module:
+        init, _ = target.arguments(case, "jax")
+        cls = target.resolve(case, "jax")
+        module = cls(**init, **target.stream(cls))
+        for name, part in case.attach.items():
+            setattr(module, name, target.made(part, "jax"))
+        return module
+
+    return set_mode(nnx.eval_shape(make), case.train)
 
 
 def set_mode(module: Any, train: bool) -> nnx.Module:

@@ -4,126 +4,175 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from compare.cases.case import Training
-from compare.run import jax_side, state, target
+from compare.cases.training import Training
+from compare.run import jax_side, state
+from compare.run.batches import Batch, evaluation, test_inputs
 from compare.run.draw import Givens
 from compare.run.jax_side import dotted, torch_paths
+from compare.run.jax_update import Update, moments
+from compare.run.objective import EVALUATION_AXES, EVALUATIONS, objective
 from compare.run.record import Record
 
 
-def train(
-    training: Training,
-    given: Givens,
-    batches: Iterable[tuple],
-    test: tuple[np.ndarray, np.ndarray],
-    precision: str,
-    device: str,
-) -> Iterator[Record]:
-    """Trains from the given leaves; yields loss, gradients, updates and buffers of each step.
+class Program:
+    """A training compiled for one precision; `train` runs it from any leaves."""
 
-    The last Record holds `correct`: how many of the `test` images it classifies rightly.
-    """
+    def __init__(self, training: Training, given: Givens, precision: str, device: str) -> None:
+        self.training = training
+        self.precision, self.device = precision, device
+        self.dtype = jnp.dtype(precision)
+        self.patterns = [state.channels_last(names) for names in training.axes]
+        with self.settings():
+            model = jax_side.build(training)
+            graph, abstract = nnx.split(model)
+            self.graph = graph
+            self.flat = {dotted(path): (path, var) for path, var in nnx.to_flat_state(abstract)}
+            self.slots = {
+                name: var.shape
+                for name, (_, var) in self.flat.items()
+                if var.get_value() is not None and not isinstance(var, nnx.RngState)
+            }
+            carried = state.carry_leaves(given.leaves, given.owners, self.slots)
+            self.torch_path = torch_paths(given, carried)
+            self.update = Update(training)
+            self.step = jax.jit(self._step, compiler_options=self._options())
+            self.evaluate = jax.jit(self._evaluate)
 
-    def settings() -> ExitStack:
-        # Entered anew at each step: the caller runs other precisions between two of ours.
+    def _options(self) -> dict | None:
+        quick = self.precision == "float64" and self.device == "cpu"
+        return jax_side.QUICK_COMPILE if quick else None
+
+    def settings(self) -> ExitStack:
+        """Entered anew at each step: the caller runs other precisions between two of ours."""
         stack = ExitStack()
-        stack.enter_context(jax.enable_x64(precision == "float64"))
-        stack.enter_context(jax.default_device(jax.devices(device)[0]))
+        stack.enter_context(jax.enable_x64(self.precision == "float64"))
+        stack.enter_context(jax.default_device(jax.devices(self.device)[0]))
         return stack
 
-    dtype, pattern = jnp.dtype(precision), state.channels_last(training.axes)
-    with settings():
-        model, torch_path = filled(training, given, dtype)
-        step, score = steps(training, model)
-        leaves = nnx.state(model)
+    def train(
+        self, given: Givens, batches: Iterable[Batch], test: tuple[np.ndarray, ...]
+    ) -> Iterator[Record]:
+        """What torch_train.train does, and the same Records."""
+        with self.settings():
+            leaves = self.filled(given)
+            params = {k: v for k, v in leaves.items() if self.is_parameter(k)}
+            held = self.update.init({self.torch_path[k]: v for k, v in params.items()})
+        for batch in batches:
+            with self.settings():
+                arrays = [
+                    self.example(*pair)
+                    for pair in zip(batch.arrays, self.patterns, strict=True)
+                ]
+                masks = {
+                    path: state.to_jax(mask, self.mask_pattern(path))
+                    for path, mask in batch.masks.items()
+                }
+                seen, leaves, held = self.step(leaves, held, arrays, masks)
+                record = self.read(given, seen, leaves, held)
+            yield record
+        if test:
+            with self.settings():
+                found = self.evaluated(leaves, test)
+            yield Record("jax", self.precision, found)
 
-    def carried_back(kind: str, tree: dict[str, jax.Array]) -> dict[str, np.ndarray]:
-        paths = {name: torch_path[name] for name in tree}
-        rows = {path: state.leaf_pattern(given.owners[path]) for path in paths.values()}
+    def _step(self, leaves: dict, held: list, arrays: list, masks: dict) -> tuple:
+        """(what was seen, the leaves after, the optimizer's state after)."""
+        goal = objective(self.training, "jax")
+        names = {self.torch_path[name]: name for name in leaves if self.is_parameter(name)}
+        params = {path: leaves[name] for path, name in names.items()}
+
+        def total(params: dict[str, jax.Array]) -> tuple[jax.Array, tuple[jax.Array, dict]]:
+            own = {name: params[path] for path, name in names.items()}
+            model = self.merged({**leaves, **own, **masks})
+            losses = goal(model, *arrays)
+            whole = losses.sum() if self.training.by_hand else losses.mean()
+            return whole, (losses.mean(), values(nnx.state(model)))
+
+        (_, (loss, left)), grads = jax.value_and_grad(total, has_aux=True)(params)
+        after, held, rates = self.update.step(params, grads, held, len(arrays[0]))
+        clipped = {name: rates.pop(name) for name in ("grad_norm",) if name in rates}
+        seen = {**rates, "loss": loss, "grad": grads, **clipped}
+        seen["update"] = jax.tree.map(jnp.subtract, after, params)
+        own = {name: after[path] for path, name in names.items()}
+        return seen, {name: own.get(name, left[name]) for name in leaves}, held
+
+    def _evaluate(self, leaves: dict, arrays: list) -> dict[str, jax.Array]:
+        model = self.merged(leaves)
+        model.eval()
+        return EVALUATIONS[self.training.objective](model, *arrays)
+
+    def is_parameter(self, name: str) -> bool:
+        return isinstance(self.flat[name][1], nnx.Param)
+
+    def merged(self, values: dict[str, Any]) -> Any:
+        """The model holding `values`, by JAX's path; absent masks stay empty."""
+        leaves = [
+            (path, var.replace(values[name]) if name in values else var)
+            for name, (path, var) in self.flat.items()
+        ]
+        return nnx.merge(self.graph, nnx.from_flat_state(leaves))
+
+    def filled(self, given: Givens) -> dict[str, jax.Array]:
+        """The given leaves, by JAX's path."""
+        carried = state.carry_leaves(given.leaves, given.owners, self.slots)
         return {
-            f"{kind}/{path}": state.to_torch(np.asarray(tree[name]), rows[path])
-            for name, path in paths.items()
+            name: jnp.asarray(jax_side.cast(values, self.dtype))
+            for name, values in carried.items()
         }
 
-    for images, labels in batches:
-        with settings():
-            x = jax_side.cast(state.to_jax(images, pattern), dtype)
-            loss, grads, updates, leaves = step(leaves, x, labels)
-            buffers = named(nnx.filter_state(leaves, nnx.BatchStat))
-            arrays = {
-                "loss": np.asarray(loss),
-                **carried_back("grad", grads),
-                **carried_back("update", updates),
-                **carried_back("buffer", buffers),
-            }
-        yield Record("jax", precision, arrays)
-    with settings():
-        scores = np.asarray(score(leaves, jax_side.cast(state.to_jax(test[0], pattern), dtype)))
-    yield Record("jax", precision, {"correct": np.sum(scores.argmax(-1) == test[1])})
+    def example(self, values: np.ndarray, pattern: str) -> np.ndarray:
+        return jax_side.cast(state.to_jax(values, pattern), self.dtype)
+
+    def mask_pattern(self, path: str) -> str:
+        return state.channels_last(self.training.masks[path].names)
+
+    def read(self, given: Givens, seen: dict, leaves: dict, held: list) -> Record:
+        """The arrays of a step, named and laid out as torch's are."""
+        patterns = {path: state.leaf_pattern(leaf) for path, leaf in given.owners.items()}
+
+        def back(values: Any, path: str) -> np.ndarray:
+            return state.to_torch(np.asarray(values), patterns.get(path, "->"))
+
+        seen, leaves, held = jax.device_get((seen, leaves, held))
+        arrays: dict[str, np.ndarray] = {}
+        for name, value in seen.items():
+            if isinstance(value, dict):
+                arrays |= {f"{name}/{path}": back(x, path) for path, x in value.items()}
+            else:
+                arrays[name] = np.asarray(value)
+        for name, value in ({} if self.training.by_hand else moments(held)).items():
+            arrays[name] = back(value, name.split("/", 2)[-1])
+        after, buffers = {}, {}
+        for name, value in leaves.items():
+            path = self.torch_path[name]
+            (after if self.is_parameter(name) else buffers)[path] = back(value, path)
+        arrays |= {f"buffer/{path}": value for path, value in buffers.items()}
+        return Record("jax", self.precision, arrays, parameters=after)
+
+    def evaluated(self, leaves: dict, test: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+        """The objective's evaluation on the test arrays, in eval mode."""
+        parts = []
+        for arrays in test_inputs(self.training, test):
+            pairs = zip(arrays, self.patterns, strict=False)  # the last pattern is the labels'
+            found = self.evaluate(leaves, [self.example(*pair) for pair in pairs])
+            parts.append(
+                {
+                    name: state.to_torch(
+                        np.asarray(value), state.channels_last(EVALUATION_AXES.get(name, ""))
+                    )
+                    for name, value in found.items()
+                }
+            )
+        return evaluation(test, parts)
 
 
-def filled(training: Training, given: Givens, dtype) -> tuple[nnx.Module, dict[str, str]]:
-    """The model holding the given leaves, and the torch path of each of its own."""
-    model = jax_side.build(training)
-    flat = {dotted(path): var for path, var in nnx.to_flat_state(nnx.state(model))}
-    carried = state.carry_leaves(
-        given.leaves, given.owners, {k: v.shape for k, v in flat.items()}
-    )
-    for name, values in carried.items():
-        flat[name].set_value(jnp.asarray(jax_side.cast(values, dtype)))
-    nnx.update(model, nnx.from_flat_state([(_path(name), var) for name, var in flat.items()]))
-    return model, torch_paths(given, carried)
-
-
-def _path(name: str) -> tuple:
-    return tuple(int(part) if part.isdigit() else part for part in name.split("."))
-
-
-def named(tree: nnx.State) -> dict[str, jax.Array]:
+def values(tree: nnx.State) -> dict[str, Any]:
     """ "path.of.leaf" -> array, for every leaf of a state."""
     return {dotted(path): var.get_value() for path, var in nnx.to_flat_state(tree)}
-
-
-def parameters(model: nnx.Module) -> dict[str, nnx.Param]:
-    """The model's own parameters, by path: writing to one changes the model."""
-    return {
-        dotted(path): node
-        for path, node in nnx.iter_graph(model)
-        if isinstance(node, nnx.Param)
-    }
-
-
-def steps(training: Training, model: nnx.Module):
-    """(step, score): the jitted training step and the jitted forward pass in eval mode."""
-    loss_of, update = (target.named(name, "jax") for name in (training.loss, training.update))
-    graph = nnx.graphdef(model)
-    rate = training.jax_update.get("lr", training.learning_rate)
-
-    @jax.jit
-    def step(leaves: nnx.State, x: jax.Array, labels: jax.Array):
-        model = nnx.merge(graph, leaves)
-
-        def summed(model: nnx.Module) -> jax.Array:
-            return loss_of(model(x), labels, reduction="sum")
-
-        loss, grads = nnx.value_and_grad(summed)(model)
-        params = parameters(model)
-        before = {name: param.get_value() for name, param in params.items()}
-        pulled = named(grads)
-        update(params.values(), rate, len(x), grads=[pulled[name] for name in params])
-        updates = {name: param.get_value() - before[name] for name, param in params.items()}
-        return loss / len(x), pulled, updates, nnx.state(model)
-
-    @jax.jit
-    def score(leaves: nnx.State, x: jax.Array) -> jax.Array:
-        model = nnx.merge(graph, leaves)
-        model.eval()
-        return model(x)
-
-    return step, score

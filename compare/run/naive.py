@@ -7,13 +7,15 @@ less careful, or leaking). Arguments have torch's names, arrays have JAX's layou
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax import lax
 
-from jax_impl import conv, lenet, linear, norm, pool
+from jax_impl import conv, lenet, linear, norm, pool, resnet
 
 
 def conv2d_same(input, weight, bias, stride=1, padding=0):
@@ -204,3 +206,15 @@ def embedding_plain(input, weight, padding_idx=None):
 def cosine_similarity_plain(x1, x2):
     """optax's with its default epsilon 0: a zero vector gives NaN."""
     return optax.cosine_similarity(x1, x2)
+
+
+def resnet18_frozen_buffers(num_classes, *, rngs):
+    """The running statistics of training never written back: a functional state dropped."""
+    still = partial(norm.BatchNorm2d, momentum=0.0)
+    return resnet.resnet18(num_classes, norm_layer=still, rngs=rngs)
+
+
+def clip_by_global_norm(parameters, max_norm):
+    """optax's: max_norm / norm, without the 1e-6 that torch adds to the norm."""
+    clipped, _ = optax.clip_by_global_norm(max_norm).update(parameters, optax.EmptyState())
+    return optax.tree.norm(parameters), clipped

@@ -17,6 +17,7 @@ class Record:
     """`arrays` by name; `casts`, the narrowing casts seen on the way; `error`, if it failed.
 
     `unsupported` marks an error that says the side lacks the feature, not that it broke.
+    `parameters` are those after a step of training, by path: only their distance is judged.
     """
 
     side: str
@@ -25,6 +26,7 @@ class Record:
     casts: tuple[str, ...] = ()
     error: str = ""
     unsupported: bool = False
+    parameters: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def failed(side: str, precision: str, error: BaseException) -> Record:

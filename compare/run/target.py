@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from compare.cases.case import Given, Pair
+from compare.cases.case import Call, Given, Pair
 from compare.run.draw import array, generator
 
 SIDES = ("torch", "jax")
@@ -45,7 +46,8 @@ def named(name: str, side: str) -> Any:
 def arguments(case: Pair, side: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """(constructor arguments, call options) of `case` on `side`, where a fault may differ.
 
-    A `Given` among them (the class weights of a loss) is drawn, the same on both sides.
+    A `Given` among them (the class weights of a loss) is drawn, the same on both sides; a Call
+    is made, and so is each in a list.
     """
     init, options = dict(case.init or {}), dict(case.options)
     if side == "jax":
@@ -55,7 +57,27 @@ def arguments(case: Pair, side: str) -> tuple[dict[str, Any], dict[str, Any]]:
         for name, value in arguments.items():
             if isinstance(value, Given):
                 arguments[name] = array(value, generator(0, case.name, name))
+            elif isinstance(value, Call):
+                arguments[name] = made(value, side)
+            elif isinstance(value, list):
+                arguments[name] = [made(x, side) if isinstance(x, Call) else x for x in value]
     return init, options
+
+
+def made(call: Call, side: str) -> Any:
+    """What `call` makes on `side`; a module of JAX that draws its leaves gets a stream."""
+    maker = named(call.target, side)
+    return maker(**call.arguments, **(stream(maker) if side == "jax" else {}))
+
+
+def stream(maker: Any) -> dict[str, Any]:
+    """The `rngs` of a class or function of the JAX side that takes some."""
+    from flax import nnx
+
+    # A class of Flax hides its arguments behind a metaclass; a function has none to hide.
+    function = maker.__init__ if inspect.isclass(maker) else maker
+    takes = "rngs" in inspect.signature(function).parameters
+    return {"rngs": nnx.Rngs(0)} if takes else {}
 
 
 def flatten(outputs: Any) -> list[Any]:

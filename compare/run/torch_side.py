@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,10 @@ def build(case: Pair) -> torch.nn.Module:
     """The module of `case`, as its constructor makes it."""
     init, _ = target.arguments(case, "torch")
     init = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in init.items()}
-    return target.resolve(case, "torch")(**init)
+    module = target.resolve(case, "torch")(**init)
+    for name, part in case.attach.items():
+        setattr(module, name, target.made(part, "torch"))
+    return module
 
 
 def leaves(case: Pair) -> list[Leaf]:
@@ -117,13 +121,20 @@ def filled(
     module = module.to(device=device, dtype=dtype)
     state = {path: tensor(values, dtype, device) for path, values in given.leaves.items()}
     module.load_state_dict(state, strict=True)
-    for path, mask in given.masks.items():
+    fill_masks(module, given.masks, dtype, device)
+    return module
+
+
+def fill_masks(
+    module: torch.nn.Module, masks: Mapping[str, np.ndarray], dtype: torch.dtype, device: str
+) -> None:
+    """Puts each mask in its slot, by the slot's path."""
+    for path, mask in masks.items():
         owner, _, slot = path.rpartition(".")
         holder = module.get_submodule(owner)
         if not hasattr(holder, slot):
             raise AttributeError(f"{type(holder).__name__} at {owner!r} has no slot {slot!r}")
         setattr(holder, slot, tensor(mask, dtype, device))
-    return module
 
 
 def pull_back(

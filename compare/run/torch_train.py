@@ -7,54 +7,77 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
-from compare.cases.case import Training
-from compare.run import target, torch_side
+from compare.cases.training import Training
+from compare.run import torch_side
+from compare.run.batches import Batch, evaluation, test_inputs
 from compare.run.draw import Givens
+from compare.run.objective import EVALUATIONS, objective
 from compare.run.record import Record
+from compare.run.torch_update import Update, default_dtype
 
 
 def train(
     training: Training,
     given: Givens,
-    batches: Iterable[tuple],
-    test: tuple[np.ndarray, np.ndarray],
+    batches: Iterable[Batch],
+    test: tuple[np.ndarray, ...],
     precision: str,
     device: str,
 ) -> Iterator[Record]:
-    """Trains from the given leaves; yields loss, gradients, updates and buffers of each step.
+    """Trains from the given leaves; yields what each step computed, in the order of computing.
 
-    The last Record holds `correct`: how many of the `test` images it classifies rightly.
+    Names: "lr" and "loss"; "grad/", "grad_norm" before clipping; "moment/", "update/" and
+    "buffer/" after the update. The last Record holds the evaluation on `test`, where there is
+    one.
     """
     dtype = getattr(torch, precision)
-    model = torch_side.filled(torch_side.build(training), given, dtype, device).train()
-    loss_of, update = (target.named(name, "torch") for name in (training.loss, training.update))
-    parameters = dict(model.named_parameters())
-    for images, labels in batches:
-        x = torch_side.tensor(images, dtype, device)
-        loss = loss_of(model(x), torch_side.tensor(labels, dtype, device), reduction="sum")
-        loss.backward()
-        arrays = {"loss": torch_side.numpy(loss.detach() / len(images))}
-        arrays |= {
-            f"grad/{k}": torch_side.numpy(torch.zeros_like(p) if p.grad is None else p.grad)
-            for k, p in parameters.items()
-        }
-        before = {k: torch_side.numpy(p) for k, p in parameters.items()}
-        update(parameters.values(), training.learning_rate, len(images))
-        arrays |= {
-            f"update/{k}": torch_side.numpy(p) - before[k] for k, p in parameters.items()
-        }
-        arrays |= torch_side.kept_buffers(model, given)
-        yield Record("torch", precision, arrays)
-    yield Record("torch", precision, {"correct": correct(model, test, dtype, device)})
+    with default_dtype(dtype):
+        model = torch_side.filled(torch_side.build(training), given, dtype, device).train()
+        parameters = dict(model.named_parameters())
+        update = Update(training, parameters)
+    goal = objective(training, "torch")
+    for batch in batches:
+        with default_dtype(dtype):
+            torch_side.fill_masks(model, batch.masks, dtype, device)
+            arrays = update.rates()
+            examples = [torch_side.tensor(array, dtype, device) for array in batch.arrays]
+            losses = goal(model, *examples)
+            (losses.sum() if training.by_hand else losses.mean()).backward()
+            arrays["loss"] = torch_side.numpy(losses.mean())
+            arrays |= {f"grad/{k}": gradient(p) for k, p in parameters.items()}
+            arrays |= update.clipped()
+            before = {k: torch_side.numpy(p) for k, p in parameters.items()}
+            update.step(len(batch.arrays[0]))
+            arrays |= update.moments()
+            after = {k: torch_side.numpy(p) for k, p in parameters.items()}
+            arrays |= {f"update/{k}": after[k] - before[k] for k in after}
+            arrays |= torch_side.kept_buffers(model, given)
+        yield Record("torch", precision, arrays, parameters=after)
+    if test:
+        yield Record("torch", precision, evaluated(training, model, test, dtype, device))
+
+
+def gradient(parameter: torch.nn.Parameter) -> np.ndarray:
+    """Its gradient; zeros where the loss did not depend on it."""
+    grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+    return torch_side.numpy(grad)
 
 
 @torch.no_grad()
-def correct(
-    model: torch.nn.Module, test: tuple[np.ndarray, np.ndarray], dtype: torch.dtype, device: str
-) -> np.ndarray:
-    """How many of the test images the model classifies rightly, in eval mode."""
-    images, labels = test
+def evaluated(
+    training: Training,
+    model: torch.nn.Module,
+    test: tuple[np.ndarray, ...],
+    dtype: torch.dtype,
+    device: str,
+) -> dict[str, np.ndarray]:
+    """The objective's evaluation on the test arrays, in eval mode."""
     model.eval()
-    scores = model(torch_side.tensor(images, dtype, device))
+    parts = [
+        EVALUATIONS[training.objective](
+            model, *(torch_side.tensor(array, dtype, device) for array in arrays)
+        )
+        for arrays in test_inputs(training, test)
+    ]
     model.train()
-    return np.sum(torch_side.numpy(scores).argmax(-1) == labels)
+    return evaluation(test, [{k: torch_side.numpy(v) for k, v in p.items()} for p in parts])
