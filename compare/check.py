@@ -6,11 +6,12 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from compare.cases.case import Case
+from compare.cases.case import Case, Study
 from compare.cases.training import Training
 from compare.judge.agree import judge
 from compare.judge.trajectory import Step, judge_run
 from compare.judge.verdict import Verdict
+from compare.run import target
 from compare.run.batches import batches, dataset
 from compare.run.draw import Givens, givens
 from compare.run.record import PRECISIONS, Record, failed
@@ -52,6 +53,17 @@ def check(
         dataclasses.replace(verdict, expect=case.expect, why=case.why, seconds=share)
         for case, verdict in zip(cases, verdicts, strict=True)
     ]
+
+
+def check_study(study: Study, seed: int = 0) -> Verdict:
+    """The verdict that the study comes to."""
+    started = time.perf_counter()
+    try:
+        verdict = target.named(study.target, "torch")(study.name, seed)
+    except Exception as error:
+        verdict = Verdict(study.name, "error", says=failed("", "float64", error).error)
+    seconds = time.perf_counter() - started
+    return dataclasses.replace(verdict, expect=study.expect, why=study.why, seconds=seconds)
 
 
 def check_training(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from compare.cases.case import Case, Pair
+from compare.cases.case import Case, Pair, Study
 from compare.cases.training import Training
 from compare.judge.verdict import Verdict
 from compare.report.document import Result, Results
@@ -45,21 +45,23 @@ def run_suite(
 
 
 def batches(cases: Sequence[Pair]) -> list[list[Pair]]:
-    """Training runs first, each alone, as they take longest; then cases, some 16 together."""
-    runs: list[list[Pair]] = [[case] for case in cases if isinstance(case, Training)]
-    plain = [case for case in cases if not isinstance(case, Training)]
+    """Trainings and studies first, each alone, as they take longest; then 16 cases together."""
+    runs: list[list[Pair]] = [[case] for case in cases if not isinstance(case, Case)]
+    plain = [case for case in cases if isinstance(case, Case)]
     return runs + [plain[i : i + BATCH] for i in range(0, len(plain), BATCH)]
 
 
 def work(batch: Sequence[Pair], settings: dict[str, Any]) -> list[Verdict]:
     """What a worker does with a batch. torch's warnings speak to users of a layer, not here."""
     warnings.simplefilter("ignore")
-    from compare.check import check, check_training
+    from compare.check import check, check_study, check_training
 
     seed, device = settings["seed"], settings["device"]
     runs = [one for one in batch if isinstance(one, Training)]
     cases = [one for one in batch if isinstance(one, Case)]
-    return [check_training(run, seed, device) for run in runs] + check(cases, seed, device)
+    studies = [check_study(one, seed) for one in batch if isinstance(one, Study)]
+    trained = [check_training(run, seed, device) for run in runs]
+    return studies + trained + check(cases, seed, device)
 
 
 def environment(device: str, jobs: int) -> dict[str, str]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from compare.cases.case import Case, call, draw, labels
 
-_N, _S, _E, _H, _LAYERS = 3, 5, 8, 2, 2
+_N, _S, _E, _H = 3, 5, 8, 2
 _SIZES = {
     "vocab_size": 23,
     "hidden_size": _E,
-    "num_hidden_layers": _LAYERS,
+    "num_hidden_layers": 1,
     "num_attention_heads": _H,
     "intermediate_size": 12,
     "max_position_embeddings": 7,
@@ -52,23 +52,29 @@ _PROBABILITIES = _bits(f"n={_N} h={_H} q={_S} k={_S}", 0.7)
 _ATTENTION_MASKS = {"self.dropout.mask": _PROBABILITIES, "output.dropout.mask": _bits(_STATES)}
 _LAYER_MASKS = {f"attention.{path}": mask for path, mask in _ATTENTION_MASKS.items()}
 _LAYER_MASKS["output.dropout.mask"] = _bits(_STATES)
-_ENCODER_MASKS = {
-    f"layer.{i}.{path}": mask for i in range(_LAYERS) for path, mask in _LAYER_MASKS.items()
-}
-_MODEL_MASKS = {f"encoder.{path}": mask for path, mask in _ENCODER_MASKS.items()}
-_MODEL_MASKS["embeddings.dropout.mask"] = _bits(_STATES)
-_MASKS = {f"bert.{path}": mask for path, mask in _MODEL_MASKS.items()}
-_MASKS["dropout.mask"] = _bits(f"n={_N} e={_E}")
+
+
+def _model_masks(prefix: str = "", layers: int = 1) -> dict[str, Any]:
+    """A mask for each slot of a BertModel at `prefix`."""
+    inside = {
+        f"encoder.layer.{i}.{path}": mask
+        for i in range(layers)
+        for path, mask in _LAYER_MASKS.items()
+    }
+    inside["embeddings.dropout.mask"] = _bits(_STATES)
+    return {prefix + path: mask for path, mask in inside.items()}
 
 
 def _classifier(name: str, inputs: dict[str, Any], **changes: Any) -> Case:
     train = changes.pop("train", True)
+    masks = _model_masks("bert.", changes.get("num_hidden_layers", 1))
+    masks["dropout.mask"] = _bits(f"n={_N} e={_E}")
     return Case(
         "bert.BertForSequenceClassification",
         {**_IDS, **inputs},
         init=_config(**changes),
         train=train,
-        masks=_MASKS if train else {},
+        masks=masks if train else {},
         name=f"bert.BertForSequenceClassification({name})",
     )
 
@@ -129,7 +135,7 @@ CASES = [
         "bert.BertModel",
         _IDS,
         init=_config(),
-        masks=_MODEL_MASKS,
+        masks=_model_masks(),
         name="bert.BertModel(sdpa, dropout)",
     ),
     Case(
@@ -144,7 +150,7 @@ CASES = [
         "bert.BertModel",
         {**_IDS, "attention_mask": _ONE_HIDDEN},
         init=_config(attn_implementation="eager"),
-        masks=_MODEL_MASKS,
+        masks=_model_masks(),
         name="bert.BertModel(a sequence all hidden, eager)",
         why="what attends to nothing is the mean of all values under eager",
     ),
@@ -152,13 +158,13 @@ CASES = [
         "bert.BertModel",
         {**_IDS, "attention_mask": _bits(f"n={_N} q={_S} k={_S}", 0.6)},
         init=_config(),
-        masks=_MODEL_MASKS,
+        masks=_model_masks(),
         name="bert.BertModel(a mask for each token)",
     ),
     *(
         _classifier(f"{implementation}, 3 classes", _ONE_EACH, num_labels=3, **more)
         for implementation, more in (
-            ("sdpa", {}),
+            ("sdpa", {"num_hidden_layers": 2}),
             ("eager", {"attn_implementation": "eager"}),
         )
     ),

@@ -182,6 +182,12 @@ class Case(Pair):
         return any(0 in given.shape for given in self.inputs.values())
 
 
+@dataclass(frozen=True)
+class Study(Pair):
+    """An experiment that compares by itself: `target` is a function of (name, seed) in compare,
+    "package.module:name", that returns a Verdict."""
+
+
 def vary(base: Case, *changes: Mapping[str, Any]) -> list[Case]:
     """`base` with each of `changes` merged into its constructor arguments or call options.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compare.cases.case import Study
 from compare.cases.training import Training, call
 
 SOFTMAX = Training(
@@ -32,7 +33,7 @@ RESNET = Training(
     name="train.resnet18(digits)",
     init={"num_classes": 10},
     data=call("digits", scale=6, border=0, channels=3, test=0),
-    update=call("optim.SGD", lr=0.05, momentum=0.9, weight_decay=5e-4),
+    update=call("optim.SGD", lr=0.005, momentum=0.9, weight_decay=5e-4),
     steps=3,
     batch_size=8,
     why="batch norm's buffers, momentum and weight decay; long runs: portbench run -s long",
@@ -50,4 +51,10 @@ BURGERS = Training(
     batch_size=2,
     why="a physics-informed recurrent network: gradients through time and finite differences",
 )
-CASES = [SOFTMAX, MLP, LENET, RESNET, BURGERS]
+PAIRINGS = Study(
+    "compare.run.pairings:study",
+    name="train.pairings",
+    why="hand-written or built-in loss and updater: which belong together, and by what factor "
+    "the others are off",
+)
+CASES = [PAIRINGS, SOFTMAX, MLP, LENET, RESNET, BURGERS]

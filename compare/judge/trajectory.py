@@ -194,8 +194,8 @@ def curves(course: Course) -> dict[str, Any]:
 def maps(evaluated: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, Any]:
     """Of a physics model the last field's first component, and the residual there."""
     found = {}
-    for key in (T64, J64):
-        for name in ("fields", "residual"):
+    for name in ("fields", "residual"):
+        for key in (T64, J64):
             last = evaluated[key][name][-1, 0, 0]
             found[f"{name}, {key}"] = [[_short(x) for x in row] for row in last]
     return found

@@ -11,6 +11,9 @@ import jinja2
 from compare.report import plot
 from compare.report.document import Result
 
+WATCHED = ("train", "long")
+"""Suites whose trainings are plotted, one by one."""
+
 
 def write_page(file: Path, results: Sequence[Result], summary: dict[str, Any]) -> None:
     """Writes the page of `results` to `file`."""
@@ -22,17 +25,19 @@ def write_page(file: Path, results: Sequence[Result], summary: dict[str, Any]) -
         lstrip_blocks=True,
     )
     environment.filters["sci"] = scientific
-    suites = dict.fromkeys(result.suite for result in results)
+    pairs = [result for result in results if not result.planted]
+    suites = dict.fromkeys(result.suite for result in pairs)
+    runs = [r for r in pairs if r.suite in WATCHED and r.verdict.facts.get("losses")]
+    schedules = [r for r in pairs if r.suite == "schedule" and r.verdict.facts.get("rates")]
     page = environment.get_template("page.html").render(
         summary=summary,
-        suites={suite: [r for r in results if r.suite == suite] for suite in suites},
+        suites={suite: [r for r in pairs if r.suite == suite] for suite in suites},
         odd=[result for result in results if not result.verdict.as_expected],
         faults=[result for result in results if result.planted],
-        runs=[
-            (result, plot.losses(result))
-            for result in results
-            if result.verdict.facts.get("losses") and not result.planted
-        ],
+        runs=[(run, plot.losses(run)) for run in runs],
+        maps={run.verdict.case: plot.maps(run) for run in runs if "maps" in run.verdict.facts},
+        rates=plot.rates(schedules) if schedules else "",
+        studies=[r for r in pairs if "pairings" in r.verdict.facts],
         error_fall=plot.error_fall(results),
     )
     file.write_text(page)

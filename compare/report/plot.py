@@ -12,6 +12,7 @@ FLOOR = 1e-19
 """Where arrays that agree to the last bit are drawn: a logarithm has no zero."""
 
 PAIR, FAULT, CARELESS, OTHER = "#2a6fb0", "#c8322b", "#c77700", "#8a8a8a"
+SIDES = {"torch float64": ("#ee4c2c", "-"), "jax float64": (PAIR, "--")}
 
 
 def error_fall(results: Sequence[Result]) -> str:
@@ -52,19 +53,58 @@ def error_fall(results: Sequence[Result]) -> str:
 
 
 def losses(result: Result) -> str:
-    """The loss of a training run by step, and the float64 gap between the sides."""
-    figure, (left, right) = _figure(9.0, 3.2, columns=2)
-    curves = result.verdict.facts.get("losses", {})
-    styles = {"torch float64": ("#ee4c2c", "-"), "jax float64": (PAIR, "--")}
-    for label, (colour, style) in styles.items():
-        left.plot(curves.get(label, []), color=colour, ls=style, lw=1.4, label=label)
-    left.set(xlabel="step", ylabel="loss")
-    left.legend(fontsize=8, frameon=False)
-    found = result.verdict.findings
-    right.plot([max(f.gap, FLOOR) for f in found], color=PAIR, lw=1.2, label="largest gap")
-    right.plot([max(f.bound, FLOOR) for f in found], color=OTHER, lw=1.0, ls=":", label="bound")
-    right.set(xlabel="step", ylabel="gap in float64", yscale="log")
-    right.legend(fontsize=8, frameon=False)
+    """A training run by step: its loss, the float64 gap, and in float32 how far paths part."""
+    facts = result.verdict.facts
+    figure, (left, middle, right) = _figure(10.5, 3.2, columns=3)
+    every = facts["every"]
+    for label, (colour, style) in SIDES.items():
+        curve = facts["losses"][label]
+        left.plot(_steps(curve, every), curve, color=colour, ls=style, lw=1.4, label=label)
+    left.set(xlabel="step", ylabel="loss", title="the loss")
+    found = [f for f in result.verdict.findings if f.array.startswith("step")]
+    at = [int(f.array.partition("/")[0].removeprefix("step ")) for f in found]
+    middle.plot(at, [max(f.gap, FLOOR) for f in found], color=PAIR, lw=1.2, label="largest gap")
+    bounds = [max(f.bound, FLOOR) for f in found]
+    middle.plot(at, bounds, color=OTHER, lw=1.0, ls=":", label="what rounding explains")
+    middle.set(xlabel="step", yscale="log", title="the sides' gap in float64")
+    styles = zip(
+        facts["partings"].items(), (FAULT, "#ee4c2c", PAIR), ("-", ":", ":"), strict=True
+    )
+    for (label, curve), colour, style in styles:
+        far = [max(x, FLOOR) for x in curve]
+        right.plot(_steps(curve, every), far, color=colour, ls=style, lw=1.4, label=label)
+    right.set(xlabel="step", yscale="log", title="how far apart in float32")
+    for axes in (left, middle, right):
+        axes.legend(fontsize=8, frameon=False)
+    return _svg(figure)
+
+
+def _steps(curve: Sequence[float], every: int) -> list[int]:
+    return [index * every for index in range(len(curve))]
+
+
+def rates(results: Sequence[Result]) -> str:
+    """The learning rate of each schedule, by step."""
+    figure, axes = _figure(7.2, 3.6)
+    for result in results:
+        facts = result.verdict.facts
+        label = result.verdict.case.partition(".")[2].partition("(")[0]
+        axes.plot(_steps(facts["rates"], facts["every"]), facts["rates"], lw=1.2, label=label)
+    axes.set(xlabel="step", ylabel="learning rate")
+    axes.legend(fontsize=7, frameon=False, ncols=2, loc="upper right")
+    return _svg(figure)
+
+
+def maps(result: Result) -> str:
+    """The last field of a physics model and what the equation leaves over, on both sides."""
+    found = result.verdict.facts["maps"]
+    figure, all_axes = _figure(10.5, 2.7, columns=len(found))
+    for axes, (label, values) in zip(all_axes, found.items(), strict=True):
+        largest = max(abs(x) for row in values for x in row) or 1.0
+        image = axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest, origin="lower")
+        axes.set(title=label, xticks=[], yticks=[])
+        axes.grid(False)
+        figure.colorbar(image, ax=axes, shrink=0.8)
     return _svg(figure)
 
 
