@@ -21,13 +21,15 @@ LAYERS = (
         "tensor",
     ),
 )
+MODELS = ("bert",)
 TRAINING = ("train", "overfitting", "optim", "schedule")
 FAULTS = ("faults", "train_faults")
-STEMS = (*LAYERS, *TRAINING, *FAULTS)
+STEMS = (*LAYERS, *MODELS, *TRAINING, *FAULTS)
 SUITES: dict[str, tuple[str, ...]] = {
     **{stem: (stem,) for stem in (*STEMS, "long")},
     "all": STEMS,
     "layers": LAYERS,
+    "models": MODELS,
     "training": TRAINING,
     "faults": FAULTS,
 }
