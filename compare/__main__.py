@@ -8,13 +8,13 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from compare.data import data
+from compare.measure.environment import Device
 from compare.train import train
 
 if TYPE_CHECKING:
@@ -29,12 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Device(StrEnum):
-    cpu = "cpu"
-    cuda = "cuda"
-    tpu = "tpu"
 
 
 Suite = Annotated[

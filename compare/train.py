@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from compare.measure.environment import Device, available
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -29,7 +31,7 @@ def train(
         str, typer.Option(help="Folder of the IDX files of Fashion-MNIST.")
     ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda or tpu.")] = "cpu",
+    device: Annotated[Device, typer.Option(help="Where both sides run.")] = Device.cpu,
     out: Annotated[Path | None, typer.Option(help="Folder of the results, if wanted.")] = None,
 ) -> None:
     """Train one model on both sides in lockstep; stop at the first step that parts.
@@ -44,14 +46,11 @@ def train(
     training = replace(training, steps=steps or training.steps)
     if data != "digits" or data_folder:
         training = on_images(training, data, data_folder)
-    if device != "cpu":
-        from compare.measure import environment
-
-        if problem := environment.available(device):
-            fail(problem)
-    verdict = watched(training, seed, device, console)
+    if device is not Device.cpu and (problem := available(device.value)):
+        fail(problem)
+    verdict = watched(training, seed, device.value, console)
     if out is not None:
-        keep(out, training, verdict, seed, device, console)
+        keep(out, training, verdict, seed, device.value, console)
     tell(verdict, console)
     raise typer.Exit({"same": 0, "error": 3, "unsupported": 3}.get(verdict.verdict, 1))
 

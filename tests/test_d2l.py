@@ -15,7 +15,7 @@ from flax import nnx
 from compare.cases.case import Case, draw, labels
 from compare.check import check
 from compare.judge.agree import compare
-from compare.run import jax_train, state, target, torch_side
+from compare.run import jax_side, state, target, torch_side
 from compare.run.draw import generator, leaf_array
 from compare.run.images import NAMES, DataError, fashion_mnist, idx_folder
 from compare.run.pairings import LOSSES, excesses, pairings
@@ -123,6 +123,12 @@ def both(stem: str, name: str):
     return [target.named(f"{stem}.{name}", side) for side in target.SIDES]
 
 
+def parameters(module: nnx.Module) -> dict[str, nnx.Param]:
+    """The module's own parameters by path: writing to one changes the module."""
+    found = nnx.iter_graph(module)
+    return {jax_side.dotted(path): one for path, one in found if isinstance(one, nnx.Param)}
+
+
 def twins(stem: str, name: str, **init):
     """The two modules in float64 with equal leaves, and a check that these still are equal."""
     make_torch, make_jax = both(stem, name)
@@ -130,7 +136,7 @@ def twins(stem: str, name: str, **init):
     owners = {leaf.path: leaf for leaf in torch_side.module_leaves(theirs)}
     drawn = {path: leaf_array(leaf, generator(0, path)) for path, leaf in owners.items()}
     theirs.load_state_dict({path: torch.tensor(values) for path, values in drawn.items()})
-    slots = jax_train.parameters(ours)
+    slots = parameters(ours)
     carried = state.carry_leaves(drawn, owners, {k: v.shape for k, v in slots.items()})
     for path, values in carried.items():
         slots[path].set_value(jnp.asarray(values))
@@ -138,7 +144,7 @@ def twins(stem: str, name: str, **init):
     def apart() -> list[str]:
         found = []
         for path, parameter in theirs.named_parameters():
-            values = np.asarray(jax_train.parameters(ours)[path][...])
+            values = np.asarray(parameters(ours)[path][...])
             values = state.to_torch(values, state.leaf_pattern(owners[path]))
             one = compare(path, parameter.detach().numpy(), values, None, None, {})
             found += [f"{path}: {one.says}"] if one.verdict != "same" else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -13,7 +12,8 @@ import jax_impl.convlstm
 import jax_impl.resnet
 import torch_impl.convlstm
 import torch_impl.resnet
-from compare.cases.case import Case, Training, draw
+from compare.cases.case import Case, draw
+from compare.cases.training import Training
 from compare.check import check
 from compare.judge.agree import compare
 from compare.run import jax_train, pde, state, torch_side
@@ -54,21 +54,22 @@ BLOCK = {
 }
 
 
-def test_state_goes_to_jax_and_back_bit_for_bit():
-    training = Training(
-        "resnet.ResNet", init={**SMALL, **BLOCK["torch"]}, jax_init=BLOCK["jax"]
-    )
-    given = givens(training, torch_side.leaves(training), seed=0)
-    ours, torch_path = jax_train.filled(training, given, jnp.dtype("float32"))
+def test_resnet50s_state_goes_to_jax_and_back_bit_for_bit():
+    training = Training("resnet.resnet50", init={})
+    theirs = torch_side.build(training)
+    given = givens(training, torch_side.module_leaves(theirs), seed=0)
+    program = jax_train.Program(training, given, "float32", "cpu")
+    ours = program.merged(program.filled(given))
     back = {
-        torch_path[name]: torch.tensor(
+        program.torch_path[name]: torch.tensor(
             state.to_torch(
-                np.asarray(value), state.leaf_pattern(given.owners[torch_path[name]])
+                np.asarray(value),
+                state.leaf_pattern(given.owners[program.torch_path[name]]),
             )
         )
-        for name, value in jax_train.named(nnx.state(ours)).items()
+        for name, value in jax_train.values(nnx.state(ours)).items()
     }
-    theirs = torch_side.build(training)
+    assert sum(value.numel() for value in back.values()) > COUNTS["resnet50"]
     theirs.load_state_dict(back, strict=True)
     for path, value in theirs.state_dict().items():
         np.testing.assert_array_equal(
@@ -266,7 +267,8 @@ def started(side: str) -> dict[str, np.ndarray]:
 
     @jax.jit
     def made() -> dict[str, jax.Array]:
-        named = jax_train.parameters(jax_impl.resnet.ResNet(**init, rngs=nnx.Rngs(0)))
+        net = jax_impl.resnet.ResNet(**init, rngs=nnx.Rngs(0))
+        named = jax_train.values(nnx.state(net, nnx.Param))
         return {path: named[path][...] for path in (*DRAWN, *CONSTANT)}
 
     return {path: np.asarray(value) for path, value in made().items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+from enum import StrEnum
 from typing import Any
 
 PACKAGES = (
@@ -25,6 +26,14 @@ VARIABLES = (
     "OMP_NUM_THREADS",
     "CUDA_VISIBLE_DEVICES",
 )
+
+
+class Device(StrEnum):
+    """Where both sides run."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+    tpu = "tpu"
 
 
 def versions() -> dict[str, str]:

@@ -33,6 +33,10 @@ class DataError(ValueError):
     """A data set that can't be read: what is missing or wrong, and in which file."""
 
 
+ADVICE = (
+    "install Debian's package dataset-fashion-mnist, or name a folder that holds the IDX files "
+    "with --data-folder"
+)
 HUB_NAME = "zalando-datasets/fashion_mnist"
 
 
@@ -44,7 +48,11 @@ def fashion_mnist(folder: str | Path = "") -> Dataset:
     sizes, and where the Hub can't be reached.
     """
     if folder or DEBIAN_FOLDER.is_dir():
-        dataset, source = idx_folder(folder or DEBIAN_FOLDER), str(folder or DEBIAN_FOLDER)
+        source = str(folder or DEBIAN_FOLDER)
+        try:
+            dataset = idx_folder(source)
+        except FolderError as error:
+            raise FolderError(f"{error}; {ADVICE}") from None
     else:
         dataset, source = from_hub(HUB_NAME), HUB_NAME
     for part, (images, labels), count in (
@@ -65,10 +73,6 @@ def from_hub(name: str) -> Dataset:
 
     Raises DataError where the package `datasets` or the network is missing.
     """
-    advice = (
-        "install Debian's package dataset-fashion-mnist, or name a folder that holds the IDX "
-        "files with --data-folder"
-    )
     try:
         from datasets import load_dataset
 
@@ -76,10 +80,10 @@ def from_hub(name: str) -> Dataset:
     except ImportError:
         raise DataError(
             f"{name} on the Hub needs the package datasets (pip install 'portbench[hub]'); or "
-            f"{advice}"
+            f"{ADVICE}"
         ) from None
     except Exception as error:
-        raise DataError(f"{name} can't be had from the Hub ({error}); {advice}") from None
+        raise DataError(f"{name} can't be had from the Hub ({error}); {ADVICE}") from None
     return Dataset(*(_columns(part) for part in parts))
 
 
