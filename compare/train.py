@@ -69,7 +69,7 @@ def chosen(name: str, console: Console) -> Training:
     every = [(stem, one) for stem, one in select(stems) if isinstance(one, Training)]
     found = [(stem, one) for stem, one in every if name.lower() in one.name.lower()]
     exact = [one for _, one in found if one.name == name]
-    models = [one for stem, one in found if stem == "train"]
+    models = [one for stem, one in found if stem in ("train", "finetune")]
     candidates = exact or (models if len(models) == 1 else [one for _, one in found])
     if name and len(candidates) == 1:
         return candidates[0]

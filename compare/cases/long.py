@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from compare.cases.finetune import LONG
 from compare.cases.overfitting import CASES as OVERFITTING
 from compare.cases.train import BURGERS, LENET, MLP, RESNET, SOFTMAX
 from compare.cases.train_faults import fault, updated
@@ -84,5 +85,6 @@ CASES = [
         steps=2340,
         why="d2l's ten epochs",
     ),
+    *LONG,
     *(replace(run, name=f"long.{run.name}", steps=STEPS) for run in OVERFITTING),
 ]

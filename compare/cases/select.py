@@ -22,7 +22,7 @@ LAYERS = (
     ),
 )
 MODELS = ("bert",)
-TRAINING = ("train", "overfitting", "optim", "schedule")
+TRAINING = ("train", "finetune", "overfitting", "optim", "schedule")
 FAULTS = ("faults", "train_faults")
 STEMS = (*LAYERS, *MODELS, *TRAINING, *FAULTS)
 SUITES: dict[str, tuple[str, ...]] = {

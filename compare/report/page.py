@@ -11,7 +11,7 @@ import jinja2
 from compare.report import plot
 from compare.report.document import Result
 
-WATCHED = ("train", "long")
+WATCHED = ("train", "finetune", "long")
 """Suites whose trainings are plotted, one by one."""
 
 

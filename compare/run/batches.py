@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -29,14 +31,42 @@ class Dataset:
     train: tuple[np.ndarray, ...]
     test: tuple[np.ndarray, ...] = ()
 
+    def __len__(self) -> int:
+        """How many examples there are to train on."""
+        return len(self.train[0])
+
     def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """The arrays of some training examples."""
         return tuple(part[rows] for part in self.train)
 
 
+@dataclass(frozen=True)
+class Tokens(Dataset):
+    """Rows of tokens, of lengths of their own, padded batch by batch.
+
+    A batch is input_ids, attention_mask and token_type_ids (n, s), and labels (n).
+    """
+
+    rows: Any = None
+    collate: Callable[..., Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        return padded(self.collate, [self.rows[int(i)] for i in rows])
+
+
+def padded(collate: Any, rows: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    """The arrays of one batch, in the order of `Tokens`."""
+    found = collate(rows)
+    names = ("input_ids", "attention_mask", "token_type_ids", "labels")
+    return tuple(np.asarray(found[name], np.int64) for name in names)
+
+
 def batches(training: Training, dataset: Dataset, seed: int) -> list[Batch]:
     """The training's batches, with masks drawn anew for each."""
-    rows = minibatches(len(dataset.train[0]), training.batch_size, training.steps, seed)
+    rows = minibatches(len(dataset), training.batch_size, training.steps, seed)
     found = [
         _batch(training, dataset.batch(some), step, seed) for step, some in enumerate(rows)
     ]
@@ -70,7 +100,7 @@ def test_inputs(
     training: Training, test: tuple[np.ndarray, ...]
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """What the model is evaluated on: of supervised data the inputs, CHUNK examples at once."""
-    if training.objective != "supervised":
+    if training.objective == "physics":
         yield test
         return
     for start in range(0, len(test[0]), CHUNK):
@@ -153,9 +183,30 @@ def burgers(
     return Dataset((truth,), (truth[:1],))
 
 
+def mrpc(seed: int, source: str = "sample", tokenizer: str = "", multiple: int = 16) -> Tokens:
+    """MRPC's pairs as tokens; lengths are padded to a `multiple`, so that JAX compiles few.
+
+    `source` is "sample", a folder, "hub", or "real": the folder that the environment variable
+    PORTBENCH_MRPC names, else the Hub. `tokenizer` is a checkpoint's; the sample's if empty.
+    """
+    from compare.run.mrpc import load_mrpc
+    from compare.run.start import located
+    from compare.run.text import load_tokenizer, padding_collator, tokenize_pairs
+
+    if source == "real":
+        source = os.environ.get("PORTBENCH_MRPC", "hub")
+    words = load_tokenizer(located(tokenizer) if tokenizer else None)
+    splits = {name: tokenize_pairs(rows, words) for name, rows in load_mrpc(source).items()}
+    collate = padding_collator(words, multiple)
+    held_out = splits["validation"]
+    test = padded(collate, [held_out[i] for i in range(len(held_out))])
+    return Tokens((), test, splits["train"], collate)
+
+
 DATASETS: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
     "fashion_mnist": fashion_mnist,
     "clusters": clusters,
     "burgers": burgers,
+    "mrpc": mrpc,
 }

@@ -51,6 +51,15 @@ def physics(training: Training, side: str) -> Objective:
     return of
 
 
+def labelled(training: Training, side: str) -> Objective:
+    """The loss that the model itself gives for labels, as Hugging Face's models do."""
+
+    def of(model: Any, ids: Any, mask: Any, types: Any, labels: Any) -> Any:
+        return model(ids, attention_mask=mask, token_type_ids=types, labels=labels).loss
+
+    return of
+
+
 def penalised(plain: Objective, penalty: Call, side: str) -> Objective:
     """`plain`, and `strength` times the penalty summed over the weights, for each example.
 
@@ -77,6 +86,11 @@ def scores(model: Any, *inputs: Any) -> dict[str, Any]:
     return {"scores": model(*inputs)}
 
 
+def logits(model: Any, ids: Any, mask: Any, types: Any) -> dict[str, Any]:
+    """Of Hugging Face's kind of model in eval mode: scores (n, classes)."""
+    return {"scores": model(ids, attention_mask=mask, token_type_ids=types).logits}
+
+
 def rollout(model: Any, truth: Any) -> dict[str, Any]:
     """Of a physics model: the fields from the first of `truth` on, and what the equation leaves
     over, each (t, n, c, h, w)."""
@@ -87,11 +101,13 @@ def rollout(model: Any, truth: Any) -> dict[str, Any]:
 OBJECTIVES: dict[str, Callable[[Training, str], Objective]] = {
     "supervised": supervised,
     "physics": physics,
+    "labelled": labelled,
 }
 
 EVALUATIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "supervised": scores,
     "physics": rollout,
+    "labelled": logits,
 }
 
 EVALUATION_AXES = {"fields": "t n c h w", "residual": "t n c h w"}

