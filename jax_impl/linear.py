@@ -5,6 +5,7 @@ Source: https://docs.pytorch.org/docs/stable/nn.html#linear-layers
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +33,9 @@ def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -
             "input must be (*, in) and weight (in, out) or (in), "
             f"got input {input.shape} and weight {weight.shape}"
         )
-    output = jnp.dot(input, weight)
+    # Of rows alone: XLA's CPU backend then needs no transposes for the gradients.
+    rows = input.reshape(math.prod(input.shape[:-1]), input.shape[-1])
+    output = jnp.dot(rows, weight).reshape(*input.shape[:-1], *weight.shape[1:])
     return output if bias is None else output + _fitting(bias, weight.shape[1:])
 
 
