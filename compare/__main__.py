@@ -1,4 +1,4 @@
-"""The command line: portbench list | run | train | data | doctor.
+"""The command line: portbench list | run | train | finetune | data | doctor.
 
 Frameworks are imported by workers, and by `train`, whose one run goes on in this process.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from compare.data import data
+from compare.finetune import finetune
 from compare.measure.environment import Device
 from compare.train import train
 
@@ -135,6 +136,7 @@ def run(
 
 
 app.command()(train)
+app.command()(finetune)
 app.command()(data)
 
 

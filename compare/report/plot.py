@@ -21,7 +21,7 @@ def error_fall(results: Sequence[Result]) -> str:
     Rounding shrinks by 2^29 from one to the other, a semantic difference does not shrink at
     all: pairs lie on the lower line, planted faults on the upper one.
     """
-    figure, axes = _figure(7.2, 5.0)
+    drawn, axes = figure(7.2, 5.0)
     pairs = [one for r in results if not r.planted for one in r.verdict.findings]
     planted = [one for r in results if r.planted for one in r.verdict.findings]
     careless = [one for one in planted if one.verdict == "less-careful"]
@@ -49,13 +49,13 @@ def error_fall(results: Sequence[Result]) -> str:
         ylabel="gap in float64 (exact agreement at the bottom)",
     )  # fmt: skip
     axes.legend(loc="lower right", fontsize=8, frameon=False)
-    return _svg(figure)
+    return svg(drawn)
 
 
 def losses(result: Result) -> str:
     """A training run by step: its loss, the float64 gap, and in float32 how far paths part."""
     facts = result.verdict.facts
-    figure, (left, middle, right) = _figure(10.5, 3.2, columns=3)
+    drawn, (left, middle, right) = figure(10.5, 3.2, columns=3)
     every = facts["every"]
     for label, (colour, style) in SIDES.items():
         curve = facts["losses"][label]
@@ -76,7 +76,7 @@ def losses(result: Result) -> str:
     right.set(xlabel="step", yscale="log", title="how far apart in float32")
     for axes in (left, middle, right):
         axes.legend(fontsize=8, frameon=False)
-    return _svg(figure)
+    return svg(drawn)
 
 
 def _steps(curve: Sequence[float], every: int) -> list[int]:
@@ -85,46 +85,48 @@ def _steps(curve: Sequence[float], every: int) -> list[int]:
 
 def rates(results: Sequence[Result]) -> str:
     """The learning rate of each schedule, by step."""
-    figure, axes = _figure(7.2, 3.6)
+    drawn, axes = figure(7.2, 3.6)
     for result in results:
         facts = result.verdict.facts
         label = result.verdict.case.partition(".")[2].partition("(")[0]
         axes.plot(_steps(facts["rates"], facts["every"]), facts["rates"], lw=1.2, label=label)
     axes.set(xlabel="step", ylabel="learning rate")
     axes.legend(fontsize=7, frameon=False, ncols=2, loc="upper right")
-    return _svg(figure)
+    return svg(drawn)
 
 
 def maps(result: Result) -> str:
     """The last field of a physics model and what the equation leaves over, on both sides."""
     found = result.verdict.facts["maps"]
-    figure, all_axes = _figure(10.5, 2.7, columns=len(found))
+    drawn, all_axes = figure(10.5, 2.7, columns=len(found))
     for axes, (label, values) in zip(all_axes, found.items(), strict=True):
         largest = max(abs(x) for row in values for x in row) or 1.0
         image = axes.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest, origin="lower")
         axes.set(title=label, xticks=[], yticks=[])
         axes.grid(False)
-        figure.colorbar(image, ax=axes, shrink=0.8)
-    return _svg(figure)
+        drawn.colorbar(image, ax=axes, shrink=0.8)
+    return svg(drawn)
 
 
-def _figure(width: float, height: float, columns: int = 1):
+def figure(width: float, height: float, columns: int = 1):
+    """(figure, its axes), in the style of the report; sizes in inches."""
     import matplotlib
 
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.fonttype": "none", "font.family": "sans-serif"})
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns)
+    drawn = Figure(figsize=(width, height), layout="constrained")
+    axes = drawn.subplots(1, columns)
     for one in axes if columns > 1 else [axes]:
         one.spines[["top", "right"]].set_visible(False)
         one.grid(True, lw=0.3, alpha=0.6)
-    return figure, axes
+    return drawn, axes
 
 
-def _svg(figure) -> str:
+def svg(drawn) -> str:
+    """The figure as SVG text, to stand in a page."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    drawn.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
