@@ -39,6 +39,9 @@ _log = logging.getLogger(__name__)
 class TrainerBase:
     """The neutral half; what knows a framework is below, raising NotImplementedError."""
 
+    lengths: int | None = None
+    """Lengths that the default collator pads to are multiples of this."""
+
     observer: Callable[[StepRecord], None] | None = None
     """Given a StepRecord after every optimizer step, which then waits for it."""
 
@@ -69,7 +72,7 @@ class TrainerBase:
             raise ValueError("tokenizer is the old name of processing_class: got both")
         self.args = TrainingArguments("tmp_trainer") if args is None else args
         self.processing_class = tokenizer if processing_class is None else processing_class
-        self.data_collator = data_collator or _default_collator(self.processing_class)
+        self.data_collator = data_collator or self._default_collator()
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
         self.model_init, self.compute_loss_func = model_init, compute_loss_func
         self.compute_metrics = compute_metrics
@@ -160,6 +163,16 @@ class TrainerBase:
                 )
             rows = [{k: v for k, v in row.items() if k in columns} for row in rows]
         return dict(self.data_collator(rows))
+
+    def _default_collator(self) -> Any:
+        """transformers' own: it pads where there is a tokenizer, else stacks equal rows."""
+        from transformers import DataCollatorWithPadding, DefaultDataCollator
+
+        if self.processing_class is None or not hasattr(self.processing_class, "pad"):
+            return DefaultDataCollator(return_tensors="np")
+        return DataCollatorWithPadding(
+            self.processing_class, pad_to_multiple_of=self.lengths, return_tensors="np"
+        )
 
     # Events, the log and files.
 
@@ -290,12 +303,3 @@ class TrainerBase:
 def _write_json(file: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(content, indent=4, sort_keys=True, default=str)
     file.write_text(f"{text}\n", encoding="utf-8")
-
-
-def _default_collator(processing_class: Any) -> Any:
-    """transformers' own: it pads where there is a tokenizer, else stacks rows of one length."""
-    from transformers import DataCollatorWithPadding, DefaultDataCollator
-
-    if processing_class is not None and hasattr(processing_class, "pad"):
-        return DataCollatorWithPadding(processing_class, return_tensors="np")
-    return DefaultDataCollator(return_tensors="np")

@@ -146,7 +146,7 @@ class Steps:
         self.forward, self.rule = forward, rule
         self.whole = jax.jit(self._whole, donate_argnums=(0, 1, 2))
         self.part = jax.jit(self._part, donate_argnums=(1, 2))
-        self.finish = jax.jit(self._finish, donate_argnums=(0, 1, 2))
+        self.finish = jax.jit(self._finish, donate_argnums=(0, 1))
 
     def _part(
         self, params: Arrays, rest: Arrays, sums: Any, batch: Arrays, divisor: Any, items: Any

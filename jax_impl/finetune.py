@@ -3,7 +3,8 @@
 `Trainer` stands where `transformers.Trainer` stood: its arguments, its order of rows, its log,
 its files and its callbacks, around an nnx.Module. It runs on one device; an optimizer step is
 one compiled call that nothing waits for until a loss is logged. A step is compiled for every
-length that batches have: a collator with `pad_to_multiple_of` keeps these few.
+length that batches have: the default collator pads to multiples of 32, and one of your own
+should have a `pad_to_multiple_of` too.
 Source: https://huggingface.co/docs/transformers/main_classes/trainer
 """
 
@@ -100,6 +101,7 @@ class Trainer(TrainerTrain):
     what is no nnx.Module, IndexError for labels or tokens that the model's config has not.
     """
 
+    lengths = 32
     _params: Arrays | None = None
     _rest: Arrays | None = None
     _opt_state: Any = None
@@ -169,7 +171,7 @@ class Trainer(TrainerTrain):
         # The first step gives its arguments away; the model's own arrays stay the caller's.
         self._params, self._rest = jax.tree.map(jnp.copy, (params, forward.rest.values()))
         if self._opt_state is None:
-            self._opt_state = jax.jit(rule.init)(params)
+            self._opt_state = jax.device_put(jax.jit(rule.init)(params), self.device)
         if self._given_optimizers[1] is None:
             self.lr_scheduler = self._make_schedule(max_steps)
         with jax.enable_x64(True):
@@ -314,7 +316,8 @@ def _reseed(model: nnx.Module, seed: int) -> None:
         old = stream.key.get_value()
         key = jax.random.key(seed, impl=jax.random.key_impl(old))
         stream.key.set_value(jax.device_put(jax.random.fold_in(key, index), old.sharding))
-        stream.count.set_value(jnp.zeros_like(stream.count.get_value()))
+        count = stream.count.get_value()
+        stream.count.set_value(jax.device_put(jnp.zeros_like(count), count.sharding))
 
 
 def _plain_arrays(model: nnx.Module) -> Arrays:

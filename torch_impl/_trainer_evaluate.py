@@ -30,7 +30,7 @@ class Pass(NamedTuple):
 
 
 class TrainerEvaluate(TrainerBase):
-    """`evaluate` and `predict`."""
+    """`evaluate` and `predict`; both leave a last, short batch out with dataloader_drop_last."""
 
     def evaluate(
         self, eval_dataset: Any = None, metric_key_prefix: str = "eval"
@@ -76,7 +76,8 @@ class TrainerEvaluate(TrainerBase):
         losses, counts, predictions, labels = [], [], [], []
         self._evaluation_begins()
         order = range(len(dataset))
-        for batch in self._batches(dataset, order, self.args.eval_batch_size):
+        size, drop_last = self.args.eval_batch_size, self.args.dataloader_drop_last
+        for batch in self._batches(dataset, order, size, drop_last=drop_last):
             names = self.label_names or ()
             labelled = bool(names) and all(batch.get(name) is not None for name in names)
             loss, outputs = self._prediction_step(batch, labelled)
@@ -102,17 +103,19 @@ class TrainerEvaluate(TrainerBase):
 
     def _metrics(self, found: Pass, prefix: str) -> dict[str, float]:
         metrics: dict[str, Any] = {}
+        named: dict[str, Any] = {}
         complete = found.predictions is not None and found.label_ids is not None
         if self.compute_metrics is not None and complete:
             computed = self.compute_metrics(EvalPrediction(found.predictions, found.label_ids))
-            metrics |= {name: _plain(value) for name, value in computed.items()}
+            named = {name: _plain(value) for name, value in computed.items()}
         if found.losses is not None:
             finite = np.isfinite(found.losses)
             skip = self.args.logging_nan_inf_filter and finite.any()
             losses = found.losses[finite] if skip else found.losses
             metrics[f"{prefix}_loss"] = losses.mean().item()
         start = f"{prefix}_"
-        return {k if k.startswith(start) else start + k: v for k, v in metrics.items()}
+        named = {k if k.startswith(start) else start + k: v for k, v in named.items()}
+        return {**metrics, **{k: v for k, v in named.items() if k not in metrics}}
 
     # What knows a framework.
 
