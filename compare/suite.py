@@ -47,7 +47,7 @@ def run_suite(
 def batches(cases: Sequence[Pair]) -> list[list[Pair]]:
     """Trainings and studies first, each alone, as they take longest; then 16 cases together."""
     runs: list[list[Pair]] = [[case] for case in cases if not isinstance(case, Case)]
-    plain = [case for case in cases if isinstance(case, Case)]
+    plain: list[Pair] = [case for case in cases if isinstance(case, Case)]
     return runs + [plain[i : i + BATCH] for i in range(0, len(plain), BATCH)]
 
 

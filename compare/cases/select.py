@@ -10,16 +10,8 @@ from compare.cases.case import Pair
 LAYERS = (
     *("conv", "fold", "pad", "pool", "adaptive_pool", "norm", "normalization", "dropout"),
     *("loss", "loss_binary", "loss_ctc", "loss_embedding", "loss_likelihood", "loss_margin"),
-    *(
-        "loss_robust",
-        "activation",
-        "linear",
-        "embedding",
-        "shape",
-        "resize",
-        "distance",
-        "tensor",
-    ),
+    *("loss_robust", "activation", "linear", "embedding", "shape", "resize", "distance"),
+    "tensor",
 )
 MODELS = ("bert",)
 TRAINING = ("train", "finetune", "overfitting", "optim", "schedule")

@@ -52,7 +52,7 @@ BURGERS = Training(
     why="a physics-informed recurrent network: gradients through time and finite differences",
 )
 PAIRINGS = Study(
-    "compare.run.pairings:study",
+    "compare.studies:pairings",
     name="train.pairings",
     why="hand-written or built-in loss and updater: which belong together, and by what factor "
     "the others are off",

@@ -54,7 +54,7 @@ def run(batch: Sequence[FineTuning], settings: dict[str, Any]) -> list[str]:
     for one in batch:
         out = Path(settings["out"])
         with redirect_stdout(io.StringIO()):  # the Trainers print their log
-            found = {**asdict(one), **finetuned(one, out)}
+            found = {**asdict(one), "data": Path(one.data).name, **finetuned(one, out)}
         unfinished = one.file(out).with_suffix(".part")
         unfinished.write_text(json.dumps(found, indent=1) + "\n")
         unfinished.replace(one.file(out))
@@ -113,23 +113,19 @@ def starting_point(one: FineTuning, out: Path) -> Path:
     The head is Hugging Face's: weights from N(0, initializer_range^2), a bias of zero. Of
     "sample" the whole of a tiny BERT is drawn, for trying things out.
     """
-    from torch_impl import checkpoint
-    from torch_impl.bert import BertForSequenceClassification
-    from torch_impl.bert_config import BertConfig
+    import torch
 
+    model_class = target.named("bert.BertForSequenceClassification", "torch")
     folder = out / f"start-{one.checkpoint.replace('/', '-')}-seed{one.seed}"
     if folder.is_dir():
         return folder
-    import torch
-
     torch.manual_seed(one.seed)
     if one.checkpoint == "sample":
         words = len((SAMPLE / "vocab.txt").read_text(encoding="utf-8").splitlines())
-        tiny = BertConfig(words, 64, 2, 4, 128, max_position_embeddings=128)
-        model = BertForSequenceClassification(tiny)
+        config = target.named("bert_config.BertConfig", "torch")
+        model = model_class(config(words, 64, 2, 4, 128, max_position_embeddings=128))
     else:
-        source = checkpoint.locate(located(one.checkpoint))
-        model = BertForSequenceClassification.from_pretrained(source)
+        model = model_class.from_pretrained(located(one.checkpoint))
     rng = generator(one.seed, "classifier")
     with torch.no_grad():
         head = rng.normal(0, model.config.initializer_range, model.classifier.weight.shape)

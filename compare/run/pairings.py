@@ -8,15 +8,13 @@ serves both, 'sum' the hand-written updater only, 'mean' the built-in one only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from compare.judge.thresholds import FLOAT64_MARGIN, UNIT
-from compare.judge.verdict import Finding, Verdict
 from compare.run import target
 from compare.run.draw import generator
 
@@ -86,23 +84,6 @@ def pairings(
         _measured(path, loss, reduction, updater, LOSSES[loss] * excess)
         for loss, (reduction, updater, excess) in product(LOSSES, excesses(batch_size))
     ]
-
-
-def study(name: str, seed: int) -> Verdict:
-    """Every pairing of both sides, judged: the same path at `expected` times the rate."""
-    table = pairings(seed=seed)
-    bound = FLOAT64_MARGIN * UNIT["float64"]
-    found = []
-    for one in table:
-        gap = max(one.spread, one.gap)
-        verdict = "same" if gap <= bound else "different"
-        array = f"{one.loss}, {one.reduction}, {one.updater}"
-        says = "" if gap <= bound else f"updates are not {one.expected:g} times the right ones"
-        found.append(Finding(array, verdict, gap=gap, bound=bound, says=says))
-    worst = max(found, key=lambda one: one.gap)
-    rows = [{**asdict(one), "right": one.right} for one in table]
-    says = f"{worst.array}: {worst.says}" if worst.says else ""
-    return Verdict(name, worst.verdict, tuple(found), says, facts={"pairings": rows})
 
 
 def _measured(

