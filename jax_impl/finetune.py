@@ -97,12 +97,14 @@ class Trainer(TrainerTrain):
     preprocess_logits_for_metrics   (outputs, labels) -> what is kept as predictions
     tokenizer          the old name of processing_class
 
-    The model is moved to JAX's first device, or to the CPU with use_cpu. Raises TypeError for
-    what is no nnx.Module, IndexError for labels or tokens that the model's config has not.
+    The model is moved to JAX's first device, or to the CPU with use_cpu. While it trains, its
+    arrays are given to the next step: only `trainer.model` has those of now. Raises TypeError
+    for what is no nnx.Module, IndexError for labels or tokens that its config has not.
     """
 
     lengths = 32
     _params: Arrays | None = None
+    _written: Arrays | None = None
     _rest: Arrays | None = None
     _opt_state: Any = None
 
@@ -118,9 +120,10 @@ class Trainer(TrainerTrain):
         _reseed(model, self.args.seed)
 
     def _write_back(self) -> None:
-        if self._params is not None:
+        if self._params is not None and self._params is not self._written:
             nnx.update(self._model, self._trained.state(self._params))
             nnx.update(self._model, self._held.state(self._rest or {}))
+            self._written = self._params
 
     def _forward(self, training: bool) -> Forward:
         self._model.train() if training else self._model.eval()
@@ -191,7 +194,7 @@ class Trainer(TrainerTrain):
 
     def _training_ends(self) -> None:
         self._write_back()
-        self._params = self._rest = None
+        self._params = self._rest = self._written = None
 
     def _learning_rate(self) -> float:
         return float(self._rates[min(self.state.global_step, len(self._rates) - 1)])

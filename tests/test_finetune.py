@@ -241,7 +241,7 @@ def test_torch_is_transformers_bit_for_bit(tmp_path, start, data, arguments):
 
 
 def test_on_transformers_own_bert_too(tmp_path, data):
-    """It takes num_items_in_batch and ignores it: accumulated losses are summed, there and here."""
+    """It takes num_items_in_batch and ignores it, so accumulated losses add up: there, here."""
     networks = []
     for _ in range(2):
         torch.manual_seed(0)

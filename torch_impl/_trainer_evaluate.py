@@ -30,7 +30,7 @@ class Pass(NamedTuple):
 
 
 class TrainerEvaluate(TrainerBase):
-    """`evaluate` and `predict`; both leave a last, short batch out with dataloader_drop_last."""
+    """`evaluate` and `predict`; dataloader_drop_last drops a short batch here too."""
 
     def evaluate(
         self, eval_dataset: Any = None, metric_key_prefix: str = "eval"
