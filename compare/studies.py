@@ -9,7 +9,7 @@ from compare.judge.verdict import Finding, Verdict
 
 
 def pairings(name: str, seed: int) -> Verdict:
-    """Every pairing of d2l's, judged: the path of the right one at `expected` times the rate."""
+    """Every pairing of d2l's, judged: the right one's path at `expected` times the rate."""
     from compare.run import pairings as run
 
     table = run.pairings(seed=seed)

@@ -21,7 +21,7 @@ _PROBLEMS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class BertConfig:
     """Sizes, rates and choices of a BERT; the defaults are BERT-base's, uncased.
 

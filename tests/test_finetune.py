@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import types
 from importlib.metadata import version
 from pathlib import Path
 
@@ -95,8 +94,6 @@ def torch_batches(collator):
 
 def theirs(folder, network, data, **arguments):
     """transformers' Trainer with the same settings."""
-    if dataclasses.is_dataclass(network.config):  # theirs writes into it
-        network.config = types.SimpleNamespace(**dataclasses.asdict(network.config))
     collator = text.padding_collator(text.load_tokenizer(), pad_to_multiple_of=64)
     return transformers.Trainer(
         network,

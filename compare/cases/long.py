@@ -27,7 +27,6 @@ CASES = [
     _softmax,
     _mlp,
     _lenet,
-    _resnet,
     *(
         fault(
             f"batches {first} and 180 of {run.name} swapped",
@@ -85,6 +84,7 @@ CASES = [
         steps=2340,
         why="d2l's ten epochs",
     ),
-    *LONG,
     *(replace(run, name=f"long.{run.name}", steps=STEPS) for run in OVERFITTING),
+    *LONG,
+    _resnet,
 ]

@@ -143,13 +143,13 @@ def observed(told: Mapping[str, Record], finding: Finding, course: Course) -> St
 
 def distance(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> float:
     """|one - other| / |one|, over all parameters as one vector."""
-    square = sum(_square(one[path].astype(np.float64) - other[path]) for path in one)
-    size = sum(_square(values.astype(np.float64)) for values in one.values())
+    square = sum(_square(one[path] - other[path]) for path in one)
+    size = sum(_square(values) for values in one.values())
     return math.sqrt(square / size) if size else 0.0
 
 
 def _square(values: np.ndarray) -> float:
-    return float(np.vdot(values, values))
+    return float(np.sum(np.square(values, dtype=np.float64)))
 
 
 def verdict_on(name: str, course: Course) -> Verdict:

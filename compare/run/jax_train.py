@@ -41,6 +41,7 @@ class Program:
             }
             carried = state.carry_leaves(given.leaves, given.owners, self.slots)
             self.torch_path = torch_paths(given, carried)
+            self.layouts = {k: state.leaf_pattern(leaf) for k, leaf in given.owners.items()}
             self.update = Update(training)
             self.step = jax.jit(self._step, compiler_options=self._options())
             self.evaluate = jax.jit(self._evaluate)
@@ -74,16 +75,16 @@ class Program:
                     path: state.to_jax(mask, self.mask_pattern(path))
                     for path, mask in batch.masks.items()
                 }
-                seen, leaves, held = self.step(leaves, held, arrays, masks)
-                record = self.read(given, seen, leaves, held)
-            yield record
+                told, after, leaves, held = self.step(leaves, held, arrays, masks)
+                told, after = jax.device_get((told, after))
+            yield Record("jax", self.precision, told, parameters=after)
         if test:
             with self.settings():
                 found = self.evaluated(leaves, test)
             yield Record("jax", self.precision, found)
 
     def _step(self, leaves: dict, held: list, arrays: list, masks: dict) -> tuple:
-        """(what was seen, the leaves after, the optimizer's state after)."""
+        """(what a Record holds: arrays, parameters; what goes on: leaves, optimizer state)."""
         goal = objective(self.training, "jax")
         names = {self.torch_path[name]: name for name in leaves if self.is_parameter(name)}
         params = {path: leaves[name] for path, name in names.items()}
@@ -98,10 +99,28 @@ class Program:
         (_, (loss, left)), grads = jax.value_and_grad(total, has_aux=True)(params)
         after, held, rates = self.update.step(params, grads, held, len(arrays[0]))
         clipped = {name: rates.pop(name) for name in ("grad_norm",) if name in rates}
-        seen = {**rates, "loss": loss, "grad": grads, **clipped}
-        seen["update"] = jax.tree.map(jnp.subtract, after, params)
         own = {name: after[path] for path, name in names.items()}
-        return seen, {name: own.get(name, left[name]) for name in leaves}, held
+        leaves = {name: own.get(name, left[name]) for name in leaves}
+        buffers = {self.torch_path[k]: v for k, v in leaves.items() if k not in own}
+        told = {
+            **rates,
+            "loss": loss,
+            **self.told("grad", grads),
+            **clipped,
+            **({} if self.training.by_hand else self.told("", moments(held))),
+            **self.told("update", jax.tree.map(jnp.subtract, after, params)),
+            **self.told("buffer", buffers),
+        }
+        return told, self.told("", after), leaves, held
+
+    def told(self, kind: str, tree: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """The arrays of a Record, in torch's layout: "grad/path", or names that are whole."""
+        return {
+            f"{kind}/{name}" if kind else name: state.to_torch(
+                value, self.layouts.get(name.split("/", 2)[-1], "->")
+            )
+            for name, value in tree.items()
+        }
 
     def _evaluate(self, leaves: dict, arrays: list) -> dict[str, jax.Array]:
         model = self.merged(leaves)
@@ -132,29 +151,6 @@ class Program:
 
     def mask_pattern(self, path: str) -> str:
         return state.channels_last(self.training.masks[path].names)
-
-    def read(self, given: Givens, seen: dict, leaves: dict, held: list) -> Record:
-        """The arrays of a step, named and laid out as torch's are."""
-        patterns = {path: state.leaf_pattern(leaf) for path, leaf in given.owners.items()}
-
-        def back(values: Any, path: str) -> np.ndarray:
-            return state.to_torch(np.asarray(values), patterns.get(path, "->"))
-
-        seen, leaves, held = jax.device_get((seen, leaves, held))
-        arrays: dict[str, np.ndarray] = {}
-        for name, value in seen.items():
-            if isinstance(value, dict):
-                arrays |= {f"{name}/{path}": back(x, path) for path, x in value.items()}
-            else:
-                arrays[name] = np.asarray(value)
-        for name, value in ({} if self.training.by_hand else moments(held)).items():
-            arrays[name] = back(value, name.split("/", 2)[-1])
-        after, buffers = {}, {}
-        for name, value in leaves.items():
-            path = self.torch_path[name]
-            (after if self.is_parameter(name) else buffers)[path] = back(value, path)
-        arrays |= {f"buffer/{path}": value for path, value in buffers.items()}
-        return Record("jax", self.precision, arrays, parameters=after)
 
     def evaluated(self, leaves: dict, test: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
         """The objective's evaluation on the test arrays, in eval mode."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
 from jax import Array
@@ -86,16 +85,16 @@ class Update:
         ]
 
 
-def moments(state: list[Any]) -> dict[str, np.ndarray]:
+def moments(state: list[Any]) -> Tree:
     """What the optimizer holds: "moment/exp_avg/fc.weight", and its counters once."""
     count, *groups = state
-    found: dict[str, np.ndarray] = {"moment/step": np.asarray(count)}
+    found = {"moment/step": count}
     for group in groups:
         for name, value in group._asdict().items():
             if isinstance(value, Mapping):
                 found |= {f"moment/{name}/{path}": x for path, x in value.items()}
             elif value is not None:
-                found[f"moment/{name}"] = np.asarray(value)
+                found[f"moment/{name}"] = value
     return found
 
 

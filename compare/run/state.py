@@ -69,10 +69,12 @@ def to_torch(values: np.ndarray, pattern: str) -> np.ndarray:
 
 
 def _carry(values: np.ndarray, pattern: str) -> np.ndarray:
+    """Works on JAX's arrays too, where it becomes part of what is compiled."""
     left, right = (side.split() for side in pattern.split("->"))
     if left == right or np.ndim(values) != len(left):
         return values
-    return np.ascontiguousarray(rearrange(values, pattern))
+    moved = rearrange(values, pattern)
+    return np.ascontiguousarray(moved) if isinstance(moved, np.ndarray) else moved
 
 
 def carry_leaves(
