@@ -21,6 +21,8 @@ _PROBLEMS = (
 )
 
 
+# Writable, since transformers' Trainer writes into a model's config; hashable, since it is a
+# static part of an nnx.Module.
 @dataclass(unsafe_hash=True)
 class BertConfig:
     """Sizes, rates and choices of a BERT; the defaults are BERT-base's, uncased.
