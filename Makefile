@@ -4,11 +4,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= out
+MRPC ?= hub
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: report test test-slow bench-layers check setup clean
+.PHONY: report test test-slow test-data bench-layers train-long finetune check setup clean
 
 report: $(READY)
 	$(BIN)/portbench run --out $(OUT) --jobs $(JOBS)
@@ -18,6 +19,15 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "slow and not gpu"
+
+test-data: $(READY)
+	$(BIN)/pytest -q -m data
+
+train-long: $(READY)
+	$(BIN)/portbench run --suite long --out $(OUT)/training --jobs 1 --limit 7200
+
+finetune: $(READY)
+	$(BIN)/portbench finetune --checkpoint minilm --data $(MRPC) --out $(OUT)/finetune-mrpc
 
 bench-layers: $(READY)
 	$(BIN)/python -m compare.measure.layers --out results
