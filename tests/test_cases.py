@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from compare.cases.case import Case
+from compare.cases.case import Case, Study
 from compare.cases.select import STEMS, load, select
 from compare.cases.training import Training
-from compare.check import check, check_training
+from compare.check import check, check_study, check_training
 from compare.suite import batches
 
 BATCHES = [
@@ -15,6 +15,7 @@ BATCHES = [
     for stem in STEMS
     for index, batch in enumerate(batches([c for c in load(stem) if isinstance(c, Case)]))
 ]
+STUDIES = [case for stem in STEMS for case in load(stem) if isinstance(case, Study)]
 RUNS = [case for stem in STEMS for case in load(stem) if isinstance(case, Training)]
 
 
@@ -22,6 +23,12 @@ RUNS = [case for stem in STEMS for case in load(stem) if isinstance(case, Traini
 def test_cases_come_out_as_expected(batch):
     odd = [v for v in check(batch) if not v.as_expected]
     assert not odd, "\n".join(f"{v.case}: {v.verdict} (not {v.expect}): {v.says}" for v in odd)
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_studies_come_out_as_expected(study):
+    verdict = check_study(study)
+    assert verdict.as_expected, f"{verdict.verdict}: {verdict.says}"
 
 
 @pytest.mark.parametrize("training", RUNS, ids=lambda training: training.name)

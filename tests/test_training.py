@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from compare.cases.case import draw
-from compare.cases.overfitting import CASES as OVERFITTING
+from compare.cases.overfitting import TRAININGS
 from compare.cases.train import MLP, SOFTMAX
 from compare.cases.train_faults import fault
 from compare.cases.training import Training, call
@@ -153,7 +153,7 @@ def test_masks_take_their_sizes_from_the_batch_and_change_each_step():
     given = draw("n k=3 q=s", "bits", keep=0.5).sized({"n": 4, "s": 7})
     assert given.axes == "n=4 k=3 q=7"
     assert given.shape == (4, 3, 7)
-    dropout = next(run for run in OVERFITTING if run.name == "overfitting.dropout")
+    dropout = next(run for run in TRAININGS if run.name == "overfitting.dropout")
     digits = np.zeros((64, 1, 28, 28)), np.zeros(64, int)
     first, second = batches(replace(dropout, steps=2), Dataset(digits), 0)
     assert first.masks["dropout1.mask"].shape == (32, 32)
@@ -176,7 +176,7 @@ def test_minibatches_visit_each_example_once_an_epoch():
 
 def test_weight_decay_spares_the_same_parameters_as_torchs_penalty():
     """Decay of the weights alone, and L2's penalty of the same strength: one path."""
-    decay = next(run for run in OVERFITTING if run.name.endswith("weight_decay"))
+    decay = next(run for run in TRAININGS if run.name.endswith("weight_decay"))
     penalty = {"penalty": call("overfitting.l2_penalty", strength=1e-2), "undecayed": ()}
     mixed = replace(
         decay, steps=3, jax_changes={**penalty, "update": call("optim.SGD", lr=0.1)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from compare.cases.finetune import LONG
-from compare.cases.overfitting import CASES as OVERFITTING
+from compare.cases.overfitting import TRAININGS
 from compare.cases.train import BURGERS, LENET, MLP, RESNET, SOFTMAX
 from compare.cases.train_faults import fault, updated
 from compare.cases.training import Training, call
@@ -84,7 +84,7 @@ CASES = [
         steps=2340,
         why="d2l's ten epochs",
     ),
-    *(replace(run, name=f"long.{run.name}", steps=STEPS) for run in OVERFITTING),
+    *(replace(run, name=f"long.{run.name}", steps=STEPS) for run in TRAININGS),
     *LONG,
     _resnet,
 ]

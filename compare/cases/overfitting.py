@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from compare.cases.case import draw
+from compare.cases.case import Pair, Study, draw
 from compare.cases.train import MLP
 from compare.cases.training import Training, call
 
@@ -18,7 +18,7 @@ def _mlp(name: str, **changes) -> Training:
 
 _MEMBER = call("mlp.MLP", num_hiddens=16)
 
-CASES = [
+TRAININGS = [
     _mlp("l2_penalty", penalty=call("overfitting.l2_penalty", strength=1e-2)),
     _mlp("l1_penalty", penalty=call("overfitting.l1_penalty", strength=1e-3)),
     _mlp(
@@ -50,4 +50,13 @@ CASES = [
         penalty=call("model.sharing", strength=1e-4),
         why="the mixture over the weights learns along with them",
     ),
+]
+
+CASES: list[Pair] = [
+    Study(
+        "compare.studies:early_stopping",
+        name="overfitting.early_stopping",
+        why="on a validation set: the epoch that was best, and its parameters put back",
+    ),
+    *TRAININGS,
 ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from compare.cases.optim import trained
-from compare.cases.overfitting import CASES as OVERFITTING
+from compare.cases.overfitting import TRAININGS
 from compare.cases.train import LENET, MLP, RESNET, SOFTMAX
 from compare.cases.training import Call, Training, call
 
@@ -58,8 +58,8 @@ _clipped = trained(
     update=call("optim.SGD", lr=0.1),
     clip=call("optim.clip_grad_norm_", max_norm=0.5),
 )
-_decayed = next(run for run in OVERFITTING if run.name.endswith("weight_decay"))
-_penalised = next(run for run in OVERFITTING if run.name.endswith("l2_penalty"))
+_decayed = next(run for run in TRAININGS if run.name.endswith("weight_decay"))
+_penalised = next(run for run in TRAININGS if run.name.endswith("l2_penalty"))
 
 CASES = [
     fault(
