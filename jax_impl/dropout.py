@@ -5,7 +5,8 @@ is boolean or of 0 and 1, where 1 keeps, and broadcasts to the shape that its fu
 p = 0 and evaluation return the input, p = 1 the input times 0, whatever the mask. Every
 function raises ValueError for a p outside [0, 1], for a mask that does not fit, and in
 training where neither `mask` nor a jax.random `key` is given; TypeError for integers.
-`inplace` is accepted and has no effect: the caller's array stays as it is.
+`inplace` is accepted and has no effect: the caller's array stays as it is. A key draws the bits
+of jax.random.bernoulli(key, 1 - p, shape).
 
 Source: https://docs.pytorch.org/docs/stable/nn.html#dropout-layers
 """
@@ -17,11 +18,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 from jax.typing import ArrayLike
+
+from jax_impl._bernoulli import bernoulli
 
 __all__ = [
     "dropout",
@@ -209,7 +211,7 @@ def _keep_mask(
                 "dropout in training needs one of: mask= (a given keep-mask), key= (a "
                 "jax.random key to draw one from), or training=False"
             )
-        return jax.random.bernoulli(key, 1 - p, shape)
+        return bernoulli(key, 1 - p, shape)
     given = jnp.asarray(mask)
     try:
         fits = jnp.broadcast_shapes(given.shape, shape) == shape
