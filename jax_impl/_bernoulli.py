@@ -30,19 +30,18 @@ def bernoulli(key: Array, p: float, shape: tuple[int, ...]) -> Array:
     jax_threefry_partitionable off.
     """
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    single = key.shape == (() if typed else (2,))
-    if not single or not _written_out(key, typed) or math.prod(shape) >= 2**32:
+    key = key if typed else jax.random.wrap_key_data(key)
+    if key.shape or not _written_out(key) or math.prod(shape) >= 2**32:
         return jax.random.bernoulli(key, p, shape)
     # A uniform float32 is a multiple of 2^-23; the least one that is not below p:
     bound = math.ceil(float(np.float32(p)) * 2**_MANTISSA)
-    return _below(jax.random.key_data(key) if typed else key, np.uint32(bound), shape)
+    return _below(jax.random.key_data(key), np.uint32(bound), shape)
 
 
-def _written_out(key: Array, typed: bool) -> bool:
-    wide = jnp.result_type(float) != jnp.float32
-    kind = jax.random.key_impl(key) if typed else jax.config.jax_default_prng_impl
+def _written_out(key: Array) -> bool:
+    narrow = jnp.result_type(float) == jnp.float32
     partitionable = getattr(jax.config, "jax_threefry_partitionable", True)
-    return kind == "threefry2x32" and partitionable and not wide
+    return jax.random.key_impl(key) == "threefry2x32" and partitionable and narrow
 
 
 @partial(jax.jit, static_argnums=2)
