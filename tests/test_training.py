@@ -17,7 +17,7 @@ from compare.cases.train import MLP, SOFTMAX
 from compare.cases.train_faults import fault
 from compare.cases.training import Training, call
 from compare.check import check_training
-from compare.judge.thresholds import PARTING
+from compare.judge.thresholds import FLOAT64_MARGIN, PARTING, UNIT
 from compare.judge.trajectory import BETWEEN, RUNS, judge_run
 from compare.run import images
 from compare.run.batches import Dataset, axis_lengths, batches, minibatches
@@ -82,6 +82,22 @@ def test_a_rate_is_judged_against_the_largest_so_far():
     assert same.verdict == "same", same.says
     late = judge_run("run", runs(torch_float64=falling(0.0), jax_float64=falling(1e-6)))
     assert late.says.startswith("step 4/lr: ")
+
+
+def test_a_rate_may_drift_by_a_rounding_a_step():
+    def drifting(step, arrays):
+        arrays["lr"] = np.array(0.1 * (1 + 0.9 * (FLOAT64_MARGIN + step) * UNIT["float64"]))
+
+    last = 3 * int(FLOAT64_MARGIN)
+    changed = {run.replace(" ", "_"): {"count": last} for run in RUNS}
+    changed["jax_float64"] = {"count": last, "change": drifting}
+    assert judge_run("run", runs(**changed)).verdict == "same"
+
+    def twice(step, arrays):
+        arrays["lr"] = np.array(0.1 * (1 + (FLOAT64_MARGIN + 2 * step) * UNIT["float64"]))
+
+    changed["jax_float64"] = {"count": last, "change": twice}
+    assert judge_run("run", runs(**changed)).verdict == "different"
 
 
 def test_a_run_that_trains_nothing_is_an_error():

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from compare.judge.agree import compare
-from compare.judge.thresholds import PARTING
+from compare.judge.thresholds import PARTING, UNIT
 from compare.judge.verdict import Finding, Verdict
 from compare.run.record import Record
 
@@ -108,12 +108,24 @@ def findings(told: Mapping[str, Record], course: Course) -> list[Finding]:
             course.largest[name] = largest
             four = [x if x is None else np.array([largest, x], x.dtype) for x in four]
         finding = compare(name, *four, casts)
+        finding = drifted(finding, len(course.steps)) if name in RATES else finding
         smooth = not course.steps and name.startswith(SMOOTH)
         if finding.verdict == "less-careful" and not smooth:
             finding = replace(finding, verdict="same", says="")
         found.append(finding)
         course.moved |= name.startswith("update/") and not finding.noise
     return found
+
+
+def drifted(rate: Finding, steps: int) -> Finding:
+    """The finding on a rate, with one more rounding allowed for each step that was taken.
+
+    torch goes from one rate to the next, by a factor or a difference, and rounds each time.
+    """
+    bound = rate.bound + steps * UNIT["float64"]
+    if rate.verdict == "different" and 0 < rate.gap <= bound:
+        rate = replace(rate, verdict="same", says="")
+    return replace(rate, bound=bound)
 
 
 def first_difference(found: list[Finding]) -> Finding:
