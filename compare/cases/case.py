@@ -117,6 +117,8 @@ class Pair:
     masks     slots to fill, by module path ("mask", "encoder.dropout.mask")
     torch, jax            another target for one side: "package.module:name"
     jax_init, jax_options what that side is given instead: how a planted fault is written
+    jax_attach            modules that it is given instead, by path
+    within                only the module at this path is compared
     expect    the verdict that is right for it
     why       what this pair can tell apart that others cannot
     """
@@ -132,6 +134,8 @@ class Pair:
     jax: str = ""
     jax_init: Mapping[str, Any] = field(default_factory=dict)
     jax_options: Mapping[str, Any] = field(default_factory=dict)
+    jax_attach: Mapping[str, Call] = field(default_factory=dict)
+    within: str = ""
     expect: str = "same"
     why: str = ""
     name: str = ""

@@ -44,10 +44,7 @@ def build(case: Pair) -> nnx.Module:
     def make() -> nnx.Module:
         init, _ = target.arguments(case, "jax")
         cls = target.resolve(case, "jax")
-        module = cls(**init, **target.stream(cls))
-        for name, part in case.attach.items():
-            setattr(module, name, target.made(part, "jax"))
-        return module
+        return target.attach(cls(**init, **target.stream(cls)), case, "jax")
 
     return set_mode(nnx.eval_shape(make), case.train)
 

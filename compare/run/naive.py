@@ -218,3 +218,11 @@ def clip_by_global_norm(parameters, max_norm):
     """optax's: max_norm / norm, without the 1e-6 that torch adds to the norm."""
     clipped, _ = optax.clip_by_global_norm(max_norm).update(parameters, optax.EmptyState())
     return optax.tree.norm(parameters), clipped
+
+
+class FlippedConv2d(conv.Conv2d):
+    """A true convolution: torch's is a cross-correlation."""
+
+    def __call__(self, input):
+        weight = self.weight[...][::-1, ::-1]
+        return conv.conv2d(input, weight, self.bias, self.stride, self.padding)

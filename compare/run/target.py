@@ -70,6 +70,26 @@ def made(call: Call, side: str) -> Any:
     return maker(**call.arguments, **(stream(maker) if side == "jax" else {}))
 
 
+def attach(module: Any, case: Pair, side: str) -> Any:
+    """Gives `module` the parts that `case` attaches; of it, what the case is within."""
+    parts = {**case.attach, **(case.jax_attach if side == "jax" else {})}
+    for path, call in parts.items():
+        owner, _, name = path.rpartition(".")
+        holder, part = descend(module, owner), made(call, side)
+        if name.isdigit():
+            holder[int(name)] = part
+        else:
+            setattr(holder, name, part)
+    return descend(module, case.within)
+
+
+def descend(module: Any, path: str) -> Any:
+    """The module at `path`; numbers are places in a list."""
+    for part in path.split(".") if path else ():
+        module = module[int(part)] if part.isdigit() else getattr(module, part)
+    return module
+
+
 def stream(maker: Any) -> dict[str, Any]:
     """The `rngs` of a class or function of the JAX side that takes some."""
     from flax import nnx

@@ -19,10 +19,7 @@ def build(case: Pair) -> torch.nn.Module:
     """The module of `case`, as its constructor makes it."""
     init, _ = target.arguments(case, "torch")
     init = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in init.items()}
-    module = target.resolve(case, "torch")(**init)
-    for name, part in case.attach.items():
-        setattr(module, name, target.made(part, "torch"))
-    return module
+    return target.attach(target.resolve(case, "torch")(**init), case, "torch")
 
 
 def leaves(case: Pair) -> list[Leaf]:
