@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from compare.cases.finetune import LONG
-from compare.cases.overfitting import TRAININGS
 from compare.cases.train import BURGERS, LENET, MLP, RESNET, SOFTMAX
 from compare.cases.train_faults import fault, updated
 from compare.cases.training import Training, call
@@ -27,6 +26,7 @@ CASES = [
     _softmax,
     _mlp,
     _lenet,
+    *LONG,
     *(
         fault(
             f"batches {first} and 180 of {run.name} swapped",
@@ -84,7 +84,5 @@ CASES = [
         steps=2340,
         why="d2l's ten epochs",
     ),
-    *(replace(run, name=f"long.{run.name}", steps=STEPS) for run in TRAININGS),
-    *LONG,
     _resnet,
 ]
