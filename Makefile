@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: report test test-slow test-data bench-layers train-long finetune check setup clean
+.PHONY: report test test-slow test-data bench-layers bench-bert train-long finetune check setup clean
 
 report: $(READY)
 	$(BIN)/portbench run --out $(OUT) --jobs $(JOBS)
@@ -31,6 +31,9 @@ finetune: $(READY)
 
 bench-layers: $(READY)
 	$(BIN)/python -m compare.measure.layers --out results
+
+bench-bert: $(READY)
+	$(BIN)/python -m compare.measure.bert --out results
 
 check: $(READY)
 	$(BIN)/ruff check .

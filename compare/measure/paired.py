@@ -1,9 +1,9 @@
-"""Two callables against each other: CPU time in turns, so that the machine's moods cancel."""
+"""Callables against each other: CPU time in turns, so that the machine's moods cancel."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,16 +43,43 @@ def paired(
         ]
     )
     mine, other = turns[:, [0, 3]].mean(1), turns[:, [1, 2]].mean(1)
-    ratios = mine / other
-    drawn = np.random.default_rng(0).choice(ratios, (_RESAMPLES, rounds))
+    return _summary(mine, other)
+
+
+def against(
+    first: Callable[[], object],
+    others: Mapping[str, Callable[[], object]],
+    seconds: float,
+    least: int = 3,
+) -> dict[str, Paired]:
+    """Each of `others` as `ours`, with `first` as `theirs`, by what `paired` says.
+
+    A round is first, the others, first; every second round has the others in reverse.
+    """
+    calls = list(others.values())
+    whole = 2 * _time(first, 1) + sum(_time(call, 1) for call in calls)
+    rounds = max(least, min(51, round(seconds / whole)))
+    ends, turns = np.empty((rounds, 2)), np.empty((rounds, len(calls)))
+    for index in range(rounds):
+        ends[index, 0] = _time(first, 1)
+        for place in range(len(calls))[:: -1 if index % 2 else 1]:
+            turns[index, place] = _time(calls[place], 1)
+        ends[index, 1] = _time(first, 1)
+    theirs = ends.mean(1)
+    return {name: _summary(turns[:, place], theirs) for place, name in enumerate(others)}
+
+
+def _summary(ours: np.ndarray, theirs: np.ndarray) -> Paired:
+    ratios = ours / theirs
+    drawn = np.random.default_rng(0).choice(ratios, (_RESAMPLES, len(ratios)))
     low, high = np.quantile(np.median(drawn, 1), [0.025, 0.975])
     return Paired(
-        float(np.median(mine)),
-        float(np.median(other)),
+        float(np.median(ours)),
+        float(np.median(theirs)),
         float(np.median(ratios)),
         float(low),
         float(high),
-        rounds,
+        len(ratios),
     )
 
 
