@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from compare.measure import bert
 from compare.measure.paired import against
 
+COMMITTED = Path(__file__).parent.parent / "results" / "bert-cpu.json"
 TINY = {
     "vocab_size": 50,
     "hidden_size": 16,
@@ -87,3 +90,11 @@ def test_ratios_are_to_the_first(monkeypatch):
     assert {name: one.ratio for name, one in found.items()} == {"slow": 1.5, "fast": 0.5}
     assert {one.rounds for one in found.values()} == {4}
     assert (found["slow"].ours, found["slow"].theirs) == (3, 2)
+
+
+def test_committed_figures_are_of_these_arms():
+    figures = json.loads(COMMITTED.read_text())
+    for mode in bert.MODES:
+        measured = list(figures["first"][mode])
+        assert measured in (list(bert.arms()), list(bert.arms(compiled=False)))
+        assert list(figures["ratios"][mode]) == measured[1:]

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -364,7 +365,11 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=240.0, help="CPU time of the rounds together"
     )
+    parser.add_argument(
+        "--eager", action="store_true", help="leave out torch.compile, which takes minutes"
+    )
     options = parser.parse_args()
+    say = partial(print, flush=True)
     cores, load = os.cpu_count(), [os.getloadavg()[0]]
     one_thread()
     torch.set_num_threads(1)
@@ -376,7 +381,7 @@ def main() -> int:
         weights = checkpoint(folder)
         try:
             given = batch(MINILM["vocab_size"])
-            found = measure(arms(), folder, given, options.seconds)
+            found = measure(arms(not options.eager), folder, given, options.seconds, say)
         except ArithmeticError as error:
             print(error, file=sys.stderr)
             return 1
