@@ -133,7 +133,9 @@ def lockstep(training: Training, seed: int, device: str) -> dict[str, Iterator[R
 
     ours, theirs = training.on("torch"), training.on("jax")
     data = dataset(ours, seed)
-    torch_batches, jax_batches = (batches(one, data, seed) for one in (ours, theirs))
+    torch_batches = jax_batches = batches(ours, data, seed)
+    if training.jax_changes:
+        jax_batches = batches(theirs, data, seed)
     given = start(training, torch_side.leaves(training), seed)
     twin = one_ulp_off(given, seed)
     runs = {}
