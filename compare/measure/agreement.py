@@ -1,0 +1,129 @@
+"""Do all arms compute the same? Checked before a timing is accepted.
+
+R is torch's float64 run of the same step from the same givens. Its twin starts from parameters
+and inputs that are off by one rounding of the precision p under test: each number x becomes
+x (1 +- u_p). How far the twin comes out measures how this computation amplifies rounding, kinks
+and Adam's signs of near-zero gradients included. For each array
+
+    max|X - R| / max|R|  <=  PARTING * max(u_p, t, median of t over all arrays)
+
+where t = max|twin - R| / max|R|, PARTING is as the judge of trainings has it, and u_p is 2^-24
+(float32), 2^-11 (TF32), 2^-8 (bfloat16). The median stands in where one twin left an array
+alone by luck, as it may a loss. No workload has a tolerance of its own. An array whose twin is
+off by more than half is nothing but rounding, and is not looked at.
+
+Training: the first step's loss, the optimizer's moments (after one step multiples of the
+clipped gradients; the gradients where it has none), weights and buffers after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from compare.judge.agree import error
+from compare.judge.thresholds import PARTING
+from compare.measure.arms import UNIT
+
+Arrays = Mapping[str, np.ndarray]
+
+NEEDS = {
+    "forward": (("output",),),
+    "gradient": (("output",), ("grad",)),
+    "inference": (("output",),),
+    "train": (("loss",), ("grad", "moment"), ("weight",)),
+}
+"""Of each mode the kinds of arrays of which one must have been compared, each."""
+
+NOISE = 0.5
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """`gap` and `bound` of the array that came nearest to its bound, or is farthest beyond."""
+
+    agrees: bool
+    compared: int = 0
+    array: str = ""
+    gap: float = 0.0
+    bound: float = 0.0
+    says: str = ""
+
+
+def agree(
+    found: Arrays, reference: Arrays, twin: Arrays, precision: str, mode: str
+) -> Agreement:
+    """Whether an arm's arrays are the reference's, which may have others beside."""
+    nearest, nearness, seen = Agreement(True), -1.0, []
+    usual = _usual(reference, twin)
+    for name, values in found.items():
+        if name not in reference:
+            return Agreement(False, len(seen), name, says=f"the reference has no {name}")
+        expected = np.asarray(reference[name], np.float64)
+        values = np.asarray(values)
+        if values.shape != expected.shape:
+            says = f"{name}: shape {values.shape}, in the reference {expected.shape}"
+            return Agreement(False, len(seen), name, np.inf, says=says)
+        if not np.array_equal(np.isfinite(values), np.isfinite(expected)):
+            says = f"{name}: not finite where the reference is, or the reverse"
+            return Agreement(False, len(seen), name, np.inf, says=says)
+        one = _judged(name, values, expected, twin[name], precision, usual)
+        if one is None:
+            continue
+        seen.append(name)
+        if not one.agrees or one.gap / one.bound > nearness:
+            nearest, nearness = one, one.gap / one.bound
+        if not one.agrees:
+            break
+    if nearest.agrees:
+        kinds = {name.split("/")[0] for name in seen}
+        lacking = [" or ".join(any_of) for any_of in NEEDS[mode] if not kinds & {*any_of}]
+        if lacking:
+            says = f"nothing was compared of: {', '.join(lacking)}"
+            return Agreement(False, len(seen), says=says)
+    return Agreement(
+        nearest.agrees, len(seen), nearest.array, nearest.gap, nearest.bound, nearest.says
+    )
+
+
+def _usual(reference: Arrays, twin: Arrays) -> float:
+    """The median of how far the twin's arrays are off, of those that are more than noise."""
+    found = []
+    for name, values in reference.items():
+        expected = np.asarray(values, np.float64)
+        scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
+        if scale:
+            found.append(error(np.asarray(twin[name], np.float64), expected, scale))
+    return float(np.median([one for one in found if one <= NOISE] or [0.0]))
+
+
+def _judged(
+    name: str,
+    values: np.ndarray,
+    expected: np.ndarray,
+    twin: np.ndarray,
+    precision: str,
+    usual: float,
+) -> Agreement | None:
+    """None for an array of nothing but rounding."""
+    scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0))
+    if expected.size == 0:
+        return None
+    if scale == 0.0:
+        stray, allowed = float(np.abs(values).max()), PARTING * float(np.abs(twin).max())
+        says = f"{name}: all zero in the reference, up to {stray:.2g} here"
+        bound = UNIT[precision]
+        return None if stray <= allowed else Agreement(False, 1, name, np.inf, bound, says)
+    moved = error(np.asarray(twin, np.float64), expected, scale)
+    if not moved <= NOISE:
+        return None
+    gap, bound = error(values, expected, scale), PARTING * max(UNIT[precision], moved, usual)
+    if gap <= bound:
+        return Agreement(True, 1, name, gap, bound)
+    says = (
+        f"{name}: off by {gap:.2g} of the largest value, rounding at {precision} explains "
+        f"{bound:.1g}"
+    )
+    return Agreement(False, 1, name, gap, bound, says)

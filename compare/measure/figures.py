@@ -1,0 +1,201 @@
+"""Rows: what became of each arm, as plain data for JSON; and the columns of three words."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from compare.measure.arms import COLUMNS
+from compare.measure.environment import machine, versions
+from compare.measure.knobs import differences
+from compare.measure.rounds import Course, Plan, Runner, times
+
+SCHEMA = 1
+LEAST = 6
+"""Rounds below which there is no interval."""
+
+Result = dict[str, Any]
+
+
+def result(course: Course, plan: Plan) -> Result:
+    """One workload at one precision: a row an arm, the columns, the canary."""
+    workload = course.workload
+    base = course.runners[0]
+    rows = [row(course, runner, base, plan) for runner in course.runners]
+    canary = sorted(course.canary)
+    return {
+        "workload": workload.name,
+        "mode": workload.mode,
+        "precision": course.precision,
+        "device": plan.device,
+        "threads": plan.threads,
+        "size": plan.size,
+        "clock": plan.clock,
+        "flops": workload.flops,
+        "samples": workload.samples,
+        "tokens": list(workload.tokens) if workload.tokens else None,
+        "l2": "warm: the same inputs at every step, nothing is flushed",
+        "rows": rows,
+        "columns": columns(course, plan),
+        "ceilings": course.ceilings,
+        "canary": {"quiet": canary[0], "median": canary[len(canary) // 2], "worst": canary[-1]}
+        if canary
+        else {},
+        "ended": course.ended,
+        "measured_share": course.measured / course.after_compile
+        if course.after_compile
+        else None,
+    }
+
+
+def row(course: Course, runner: Runner, base: Runner, plan: Plan) -> Result:
+    """An arm's figures; where it was lost, how, and what was measured before."""
+    found: Result = {"arm": runner.arm.name, "side": runner.arm.side, "mode": runner.arm.mode,
+                     "tuning": runner.arm.tuning, "lost": runner.lost, "kind": runner.kind,
+                     "facts": runner.facts, "steps": runner.steps}  # fmt: skip
+    if runner.agreement is not None:
+        found["agreement"] = asdict(runner.agreement)
+    if runner.manifest is not None:
+        found["knobs"], found["raw"] = dict(runner.manifest.words), dict(runner.manifest.raw)
+    if not runner.blocks:
+        return found
+    from compare.measure.series import summarise
+
+    mine = times(runner, plan.clock)
+    found["seconds"] = asdict(summarise(mine))
+    found["wall"] = asdict(summarise(times(runner, "wall")))
+    found["issued"] = asdict(summarise(times(runner, "issued")))
+    found["samples"] = {
+        "wall": times(runner, "wall"),
+        "cpu": times(runner, "cpu"),
+        "resident": [block.resident for block in runner.blocks],
+    }
+    if runner.latency:
+        found["latency"] = asdict(summarise(runner.latency))
+    found |= rates(course, found["seconds"]["median"])
+    if runner is not base and not runner.lost:
+        found["ratio"] = ratio_of(base, runner, plan)
+    return found
+
+
+def rates(course: Course, seconds: float) -> Result:
+    """Samples, tokens and operations a second, and the part of the ceiling that those are."""
+    workload = course.workload
+    found: Result = {"samples_per_second": workload.samples / seconds}
+    if workload.tokens:
+        real, padded = workload.tokens
+        found |= {"real_tokens_per_second": real / seconds}
+        found |= {"padded_tokens_per_second": padded / seconds}
+    if workload.flops:
+        found["flops_per_second"] = workload.flops / seconds
+        reached = [one["matmul"] for one in course.ceilings.values() if one]
+        if reached:
+            found["mfu"] = workload.flops / seconds / max(reached)
+    return found
+
+
+def ratio_of(base: Runner, other: Runner, plan: Plan) -> Result | None:
+    """`other`'s time over `base`'s, of the rounds that both ran; None where they are few."""
+    from compare.measure.statistics import ratio
+
+    rounds = min(len(base.blocks), len(other.blocks))
+    if rounds < LEAST:
+        return None
+    theirs, ours = (times(one, plan.clock, rounds) for one in (base, other))
+    return asdict(ratio(theirs, ours))
+
+
+def columns(course: Course, plan: Plan) -> dict[str, Result]:
+    """JAX over torch: as shipped, matched (refused where a knob differs), best effort."""
+    named = {runner.arm.name: runner for runner in course.runners}
+    found: dict[str, Result] = {}
+    for column, (torch, jax) in COLUMNS.items():
+        pair = [named[name] for name in (torch, jax) if name in named]
+        if len(pair) < 2:
+            continue
+        found[column] = column_of(pair[0], pair[1], plan, matched=column == "matched")
+    timed = [r for r in course.runners if r.blocks and not r.lost]
+    best = [_fastest(timed, side, plan) for side in ("torch", "jax")]
+    if best[0] is not None and best[1] is not None:
+        found["best effort"] = column_of(best[0], best[1], plan)
+    return found
+
+
+def column_of(torch: Runner, jax: Runner, plan: Plan, matched: bool = False) -> Result:
+    said: Result = {"torch": torch.arm.name, "jax": jax.arm.name}
+    lost = [f"{r.arm.name}: {r.lost}" for r in (torch, jax) if r.lost or not r.blocks]
+    if lost:
+        return {**said, "refused": lost}
+    assert torch.manifest is not None
+    assert jax.manifest is not None
+    apart = differences(torch.manifest, jax.manifest)
+    if matched and apart:
+        return {**said, "refused": apart}
+    return {**said, "ratio": ratio_of(torch, jax, plan), "differences": apart}
+
+
+def _fastest(runners: list[Runner], side: str, plan: Plan) -> Runner | None:
+    """Of the arms that do the workload as it is, by the median."""
+    own = [r for r in runners if r.arm.side == side]
+
+    def median(runner: Runner) -> float:
+        found = sorted(times(runner, plan.clock))
+        return found[len(found) // 2]
+
+    return min(own, key=median, default=None)
+
+
+def document(results: list[Result], plan: Plan) -> Result:
+    """All results of a run with the machine they are of."""
+    return {
+        "schema": SCHEMA,
+        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": {**machine(), "host": platform.machine()},
+        "versions": versions(),
+        "plan": asdict(plan),
+        "results": results,
+    }
+
+
+def save(path: Path, whole: Result) -> None:
+    """Written beside, then moved: a killed run leaves the last whole file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part")
+    beside.write_text(json.dumps(whole, indent=1, default=_plain) + "\n")
+    beside.replace(path)
+
+
+class NotResults(ValueError):
+    """A file that holds no results of a benchmark."""
+
+
+def load(path: Path) -> Result:
+    """What `save` wrote. Raises NotResults for anything else."""
+    try:
+        whole = json.loads(path.read_text())
+        known = whole["schema"] == SCHEMA and isinstance(whole["results"], list)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotResults(f"{path} holds no results of portbench bench ({error})") from None
+    if not known:
+        raise NotResults(f"{path} is of schema {whole['schema']}, this reads {SCHEMA}")
+    return whole
+
+
+def merged(documents: list[Result]) -> list[Result]:
+    """The results of several files, each with its machine; of the same one the later counts."""
+    found: dict[tuple, Result] = {}
+    for whole in sorted(documents, key=lambda one: one["when"]):
+        place = f"{whole['machine']['processor']}, {whole['machine']['cores']} cores"
+        for one in whole["results"]:
+            words = next((r["knobs"]["device"] for r in one["rows"] if "knobs" in r), place)
+            key = (one["workload"], one["precision"], one["device"], one["size"], words)
+            found[key] = {**one, "machine": words, "when": whole["when"]}
+    return list(found.values())
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else str(value)

@@ -1,0 +1,79 @@
+"""What a worker is given to do, and the givens of it: drawn in NumPy, the same in all arms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from compare.measure.arms import Arm
+from compare.measure.workloads import Workload
+from compare.run.draw import Givens, Leaf, generator, givens
+
+Arrays = dict[str, np.ndarray]
+
+KEPT = 1 << 14
+"""Entries that the agreement looks at; of a longer array some, the same in all arms."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker prepares: a workload by an arm, from leaves that are drawn by the seed."""
+
+    workload: Workload
+    arm: Arm
+    precision: str
+    device: str
+    threads: int = 1
+    leaves: tuple[Leaf, ...] = ()
+    seed: int = 0
+
+
+def drawn(job: Job) -> Givens:
+    """The givens of `job`: inputs of a Case, or the batch of a Training."""
+    workload = job.workload
+    pair = workload.pair
+    if workload.trained:
+        sizes = {"n": workload.samples}
+        first = next(iter(workload.batch.values()))
+        sizes |= dict(zip(first.names.split(), first.shape, strict=True))
+        masks = {path: one.sized(sizes) for path, one in pair.masks.items()}
+        pair = replace(
+            pair, inputs=workload.batch, masks=masks if workload.mode == "train" else {}
+        )
+    return givens(pair, list(job.leaves), job.seed)
+
+
+def moved(given: Givens, off: float) -> Givens:
+    """`given` with each floating input and parameter x made x (1 +- off)."""
+    if not off:
+        return given
+
+    def shifted(name: str, values: np.ndarray) -> np.ndarray:
+        if values.dtype.kind != "f":
+            return values
+        return values * (1 + off * generator(0, "twin", name).choice([-1.0, 1.0], values.shape))
+
+    inputs = {name: shifted(name, x) for name, x in given.inputs.items()}
+    leaves = {
+        path: x if given.owners[path].buffer else shifted(path, x)
+        for path, x in given.leaves.items()
+    }
+    return replace(given, inputs=inputs, leaves=leaves)
+
+
+def floating(arrays: Arrays) -> Arrays:
+    return {name: values for name, values in arrays.items() if values.dtype.kind == "f"}
+
+
+def thinned(arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """Arrays of more than KEPT entries as KEPT of them, drawn by name and size."""
+    found = {}
+    for name, values in arrays.items():
+        values = np.asarray(values)
+        if values.size > KEPT:
+            rng = generator(0, "agreement", name, str(values.shape))
+            values = values.reshape(-1)[rng.integers(0, values.size, KEPT)]
+        found[name] = values
+    return found

@@ -1,0 +1,355 @@
+"""torch's arms: a workload becomes a step, by eager code, torch.compile or a CUDA graph."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from compare.cases.case import Case
+from compare.cases.training import Training
+from compare.measure import torch_knobs
+from compare.measure.arms import UNIT
+from compare.measure.job import Arrays, Job, drawn, floating, moved, thinned
+from compare.measure.timing import Prepared
+from compare.run import target, torch_side
+from compare.run.draw import cotangent
+from compare.run.objective import EVALUATIONS, objective
+from compare.run.torch_update import Update
+
+
+def make(job: Job) -> Prepared:
+    """`job`, compiled and run once."""
+    torch_knobs.turn(job)
+    step = program(job)
+    wait = torch.cuda.synchronize if job.device == "cuda" else _nothing
+    wait()
+    began = time.perf_counter()
+    step.capture() if job.arm.mode == "cudagraph" else step()
+    wait()
+    facts = {"first_call": time.perf_counter() - began}
+    return Prepared(
+        step=step.call,
+        sync=wait,
+        settle=lambda: step.shown(),
+        agreement=step.agreement,
+        manifest=lambda: torch_knobs.read(job),
+        facts=facts,
+        warm=lambda: _again(step, wait) if job.arm.mode not in ("eager", "cudagraph") else None,
+        feed=lambda: (step.examples(job.device), wait()),
+        memory=lambda: _memory(job.device),
+        trace=lambda folder: _trace(step, wait, folder, job),
+        finite=lambda: bool(np.isfinite(step.shown()).all()),
+    )
+
+
+def program(job: Job, off: float = 0.0) -> Program:
+    """The step of `job`, built and filled with givens that are `off` by that much."""
+    kinds: dict[str, type[Program]] = {"inference": Called, "train": Trained}
+    return kinds.get(job.workload.mode, Layer)(job, off)
+
+
+def reference(job: Job, precisions: tuple[str, ...]) -> tuple[list, Arrays, dict[str, Arrays]]:
+    """(leaves, float64 arrays, those of the twin for each precision) by eager float64."""
+    torch_knobs.BACKENDS.cudnn.conv.fp32_precision = "ieee"
+    leaves = torch_side.leaves(cast(Case, job.workload.pair))
+    job = replace(job, precision="float64", leaves=tuple(leaves))
+    twins = {p: thinned(program(job, UNIT[p]).agreement()) for p in precisions}
+    return leaves, thinned(program(job).agreement()), twins
+
+
+class Program:
+    """What the three kinds of step share: the givens, the dtype, the model, compiling."""
+
+    def __init__(self, job: Job, off: float = 0.0) -> None:
+        """`off`: by how much each number given is off, up or down."""
+        self.job, self.off = job, off
+        workload, arm = job.workload, job.arm
+        self.policy = torch_knobs.policy(job)
+        self.dtype = torch.bfloat16 if self.policy == "whole" else torch.float32
+        if job.precision == "float64":
+            self.dtype = torch.float64
+        self.given = moved(drawn(job), off)
+        self.model: Any = None
+        if workload.pair.is_class:
+            built = torch_side.build(workload.pair)
+            bare = replace(self.given, masks={})
+            self.model = torch_side.filled(built, bare, self.dtype, job.device)
+            self.model.train(workload.mode == "train" or workload.pair.train)
+        self.memory_format = torch.contiguous_format
+        if arm.channels_last and workload.layout:
+            self.memory_format = torch.channels_last
+            if self.model is not None:
+                self.model.to(memory_format=torch.channels_last)
+        self.last: Any = None
+        self.call: Callable[[], Any] = self.run
+
+    def __call__(self) -> Any:
+        return self.call()
+
+    def run(self) -> Any:
+        """Launches a step."""
+        raise NotImplementedError
+
+    def examples(self, device: str) -> Any:
+        """What a step is given, taken to the device anew."""
+        raise NotImplementedError
+
+    def agreement(self) -> Arrays:
+        """The arrays of a step from the givens."""
+        raise NotImplementedError
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        mode = self.job.arm.mode
+        if mode in ("eager", "cudagraph") or self.job.precision == "float64":
+            return function
+        return torch.compile(function, mode=None if mode == "default" else mode)
+
+    def held(self, values: np.ndarray, device: str) -> torch.Tensor:
+        found = torch_side.tensor(values, self.dtype, device)
+        last = self.memory_format is torch.channels_last and found.dim() == 4
+        return found.to(memory_format=torch.channels_last) if last else found
+
+    def masked(self, masks: Mapping[str, np.ndarray]) -> None:
+        """Fills the slots for dropout's masks, or empties them where `masks` is empty."""
+        empty = dict.fromkeys(self.job.workload.pair.masks)
+        torch_side.fill_masks(self.model, masks, self.dtype, self.job.device)
+        for path in empty.keys() - masks.keys():
+            owner, _, slot = path.rpartition(".")
+            setattr(self.model.get_submodule(owner), slot, None)
+
+    def capture(self) -> None:
+        """Records one step as a CUDA graph, which `call` then replays."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                self.run()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.run()
+        self.call = graph.replay
+
+    def shown(self) -> np.ndarray:
+        """The smallest of the last results, on the host: nothing before it is left undone."""
+        outputs = [one for one in target.flatten(self.last) if torch.is_tensor(one)]
+        return torch_side.numpy(min(outputs, key=torch.numel)) if outputs else np.zeros(())
+
+
+class Layer(Program):
+    """A Case: its outputs, or them and every gradient of a drawn cotangent."""
+
+    def __init__(self, job: Job, off: float = 0.0) -> None:
+        super().__init__(job, off)
+        case = cast(Case, job.workload.pair)
+        self.gradient = job.workload.mode == "gradient"
+        self.inputs = self.examples(job.device)
+        self.options = target.arguments(case, "torch")[1]
+        call = self.model or target.resolve(case, "torch")
+        named = (
+            call
+            if case.is_class
+            else lambda *x: call(**dict(zip(case.inputs, x, strict=True)), **self.options)
+        )
+        self.forward = self.compiled(named)
+        self.wanted: dict[str, torch.Tensor] = {}
+        self.cotangents: list[torch.Tensor] = []
+        if self.gradient:
+            self._ask(case)
+
+    def _ask(self, case: Case) -> None:
+        """What gradients are asked for, and what is pulled back: by the shapes of outputs."""
+        for name, one in self.inputs.items():
+            if case.inputs[name].grad and one.is_floating_point():
+                self.wanted[name] = one.requires_grad_()
+        if self.model is not None:
+            self.wanted |= dict(self.model.named_parameters())
+        with torch.no_grad():
+            call = self.model or target.resolve(case, "torch")
+            shapes = [tuple(out.shape) for out in target.flatten(call(*self.inputs.values()))]
+        if self.model is not None:  # the call has moved running statistics
+            bare = replace(self.given, masks={})
+            torch_side.filled(self.model, bare, self.dtype, self.job.device)
+        drawn = [cotangent(case, i, shape, self.job.seed) for i, shape in enumerate(shapes)]
+        self.cotangents = [self.held(one, self.job.device) for one in drawn]
+
+    def examples(self, device: str) -> dict[str, torch.Tensor]:
+        return {name: self.held(x, device) for name, x in self.given.inputs.items()}
+
+    def run(self) -> None:
+        if not self.gradient:
+            with torch.no_grad():
+                self.last = self.forward(*self.inputs.values())
+            return
+        outputs = target.flatten(self.forward(*self.inputs.values()))
+        self.last = (
+            outputs,
+            torch.autograd.grad(outputs, list(self.wanted.values()), self.cotangents),
+        )
+
+    def agreement(self) -> Arrays:
+        graphed = self.job.arm.mode == "cudagraph"
+        if self.model is not None:
+            bare = replace(self.given, masks={})
+            torch_side.filled(self.model, bare, self.dtype, self.job.device)
+            if self.given.masks:
+                self.masked(self.given.masks)
+        self.run() if graphed and self.given.masks else self()
+        outputs, grads = self.last if self.gradient else (target.flatten(self.last), ())
+        arrays = {f"output/{i}": torch_side.numpy(out) for i, out in enumerate(outputs)}
+        pairs = zip(self.wanted, grads, strict=True) if self.gradient else ()
+        arrays |= {f"grad/{name}": torch_side.numpy(grad) for name, grad in pairs}
+        if self.model is not None:
+            arrays |= floating(torch_side.kept_buffers(self.model, self.given))
+            if self.given.masks:
+                self.masked({})
+        return arrays
+
+
+class Called(Program):
+    """A model's scores, in evaluation."""
+
+    def __init__(self, job: Job, off: float = 0.0) -> None:
+        super().__init__(job, off)
+        training = cast(Training, job.workload.pair)
+        self.model.eval()
+        evaluate = EVALUATIONS[training.objective]
+        self.forward = self.compiled(lambda *x: evaluate(self.model, *x)["scores"])
+        self.inputs = self.examples(job.device)
+
+    def examples(self, device: str) -> list[torch.Tensor]:
+        return [self.held(x, device) for x in list(self.given.inputs.values())[:-1]]
+
+    def run(self) -> None:
+        with torch.no_grad():
+            self.last = self.forward(*self.inputs)
+
+    def agreement(self) -> Arrays:
+        self()
+        return {"output/0": torch_side.numpy(self.last)}
+
+
+class Trained(Program):
+    """A whole step of training: loss, gradients, clipping, update, schedule."""
+
+    def __init__(self, job: Job, off: float = 0.0) -> None:
+        super().__init__(job, off)
+        self.training = training = torch_knobs.updated(cast(Training, job.workload.pair), job)
+        self.parameters = dict(self.model.named_parameters())
+        self.update = Update(training, self.parameters)
+        goal = objective(training, "torch")
+        autocast, device = self.policy == "autocast", job.device
+
+        def loss(*examples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            with torch.autocast(device, torch.bfloat16, enabled=autocast):
+                losses = goal(self.model, *examples)
+            whole = losses.sum() if training.by_hand else losses.mean()
+            return whole, losses.detach().mean()
+
+        self.loss = self.compiled(loss)
+        self.inputs = self.examples(job.device)
+        self.count = job.workload.samples
+        self.marks = job.arm.mode in ("reduce-overhead", "max-autotune") and device == "cuda"
+
+    def examples(self, device: str) -> list[torch.Tensor]:
+        return [self.held(x, device) for x in self.given.inputs.values()]
+
+    def pull(self) -> None:
+        if self.marks:
+            torch.compiler.cudagraph_mark_step_begin()
+        whole, self.last = self.loss(*self.inputs)
+        whole.backward()
+
+    def move(self) -> None:
+        update = self.update
+        if update.clip is not None and self.training.clip is not None:
+            update.clip(self.parameters.values(), **self.training.clip.arguments)
+        update.step(self.count)
+
+    def run(self) -> None:
+        self.pull()
+        self.move()
+
+    def capture(self) -> None:
+        """The schedule, which is the host's, stands outside the graph."""
+        schedule, self.update.schedule = self.update.schedule, None
+        super().capture()
+        self.update.schedule = schedule
+        if schedule is not None:
+            replay = self.call
+            self.call = lambda: (replay(), schedule.step())
+
+    def agreement(self) -> Arrays:
+        self.restored()
+        masks = self.given.masks
+        if masks:
+            self.masked(masks)
+        arrays: Arrays = {}
+        if self.job.arm.mode == "cudagraph" and not masks:
+            self()
+        else:
+            self.pull()
+            arrays |= {
+                f"grad/{k}": torch_side.numpy(p.grad)
+                for k, p in self.parameters.items()
+                if p.grad is not None
+            }
+            self.move()
+        if masks:
+            self.masked({})
+        arrays["loss"] = torch_side.numpy(self.last)
+        counters = ("moment/step", "moment/mu_product")
+        arrays |= {k: v for k, v in self.update.moments().items() if k not in counters}
+        arrays |= {f"weight/{k}": torch_side.numpy(p) for k, p in self.parameters.items()}
+        return arrays | floating(torch_side.kept_buffers(self.model, self.given))
+
+    @torch.no_grad()
+    def restored(self) -> None:
+        """The given leaves and an optimizer that has not moved, in the same memory."""
+        bare = replace(self.given, masks={})
+        torch_side.filled(self.model, bare, self.dtype, self.job.device)
+        if self.update.optimizer is not None:
+            for held in self.update.optimizer.state.values():
+                for value in held.values():
+                    if torch.is_tensor(value):
+                        value.zero_()
+
+
+def _nothing() -> None:
+    """A CPU's torch returns when all is done."""
+
+
+def _again(step: Program, wait: Callable[[], None]) -> float:
+    torch.compiler.reset()
+    began = time.perf_counter()
+    step()
+    wait()
+    return time.perf_counter() - began
+
+
+def _memory(device: str) -> dict[str, float]:
+    if device != "cuda":
+        return {}
+    return {
+        "device_peak": float(torch.cuda.max_memory_allocated()),
+        "device_reserved": float(torch.cuda.max_memory_reserved()),
+    }
+
+
+def _trace(step: Program, wait: Callable[[], None], folder: str, job: Job) -> None:
+    from torch.profiler import ProfilerActivity, profile
+
+    kinds = [ProfilerActivity.CPU]
+    kinds += [ProfilerActivity.CUDA] if job.device == "cuda" else []
+    with profile(activities=kinds) as seen:
+        for _ in range(3):
+            step()
+        wait()
+    os.makedirs(folder, exist_ok=True)
+    seen.export_chrome_trace(os.path.join(folder, f"{job.arm.name}.json".replace(" ", "-")))

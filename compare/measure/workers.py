@@ -1,0 +1,98 @@
+"""The parent's end of the workers: spawn, ask with a deadline, say how one was lost, kill."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+from types import TracebackType
+from typing import Any, Self
+
+from compare.measure.arms import Arm, environment
+from compare.measure.worker import Failed, Settings, serve
+
+
+class Lost(RuntimeError):
+    """A worker did not do what was asked; `kind` is error, memory, unsupported, died, hung."""
+
+    def __init__(self, kind: str, says: str) -> None:
+        super().__init__(says)
+        self.kind = kind
+
+
+class Worker:
+    """One process of one arm. `ask` raises Lost; after died and hung the process is gone."""
+
+    def __init__(self, arm: Arm, device: str, threads: int = 1) -> None:
+        self.arm = arm
+        self.folder = tempfile.mkdtemp(prefix="portbench-")
+        self.log = os.path.join(self.folder, "log")
+        settings = Settings(
+            environment(arm, device, threads, self.folder),
+            self.log,
+            os.getpid(),
+        )
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, settings), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def ask(self, verb: str, *arguments: Any, seconds: float = 600.0) -> Any:
+        """The worker's answer to `verb`, within `seconds`."""
+        try:
+            self.pipe.send((verb, arguments))
+            if not self.pipe.poll(seconds):
+                self.stop()
+                raise Lost("hung", f"it did not {verb} within {seconds:.0f} s and was stopped")
+            answer = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join(5)
+            said, code = self._last_words(), self.process.exitcode
+            self.stop()
+            raise Lost("died", _ending(code) + (f"; it said: {said}" if said else "")) from None
+        if isinstance(answer, Failed):
+            raise Lost(answer.kind, answer.says)
+        return answer
+
+    def stop(self) -> None:
+        """Ends the process and all that it started; may be called twice."""
+        pid = self.process.pid
+        if pid is not None:
+            with contextlib.suppress(OSError):
+                if os.getpgid(pid) == pid:  # else it has no group of its own yet
+                    os.killpg(pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.join(10)
+        self.pipe.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _last_words(self) -> str:
+        try:
+            with open(self.log, errors="replace") as lines:
+                said = [line.strip() for line in lines if line.strip()]
+        except OSError:
+            return ""
+        return said[-1][:300] if said else ""
+
+
+def _ending(code: int | None) -> str:
+    if code == -signal.SIGKILL:
+        return "its process was killed (signal 9: often out of memory)"
+    if code is not None and code < 0:
+        return f"its process crashed (signal {-code})"
+    return f"its process ended (exit status {code})"

@@ -1,0 +1,92 @@
+"""Arms without a framework, on a clock of their own: what they take is exactly known."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+
+import numpy as np
+
+from compare.measure.arms import Arm
+from compare.measure.job import Job
+from compare.measure.knobs import KNOBS, Manifest
+from compare.measure.timing import Prepared
+
+MILLISECOND = 1_000_000
+EXPECTED = {"output/0": np.linspace(1.0, 2.0, 5)}
+
+
+def fake(name: str, behaviour: str = "takes 1", side: str = "torch", **more) -> Arm:
+    """An arm whose `mode` says how it behaves."""
+    return Arm(name, side, "test_bench_fakes:make", behaviour, **more)
+
+
+class Clock:
+    """Advances by what a step takes, and a little at each look; queued work at a wait."""
+
+    def __init__(self) -> None:
+        self.now = self.queued = 0
+        self.noise = itertools.cycle((0, 9000, 3000, 12000, 6000))
+
+    def __call__(self) -> int:
+        self.now += 100 + next(self.noise)
+        return self.now
+
+    def wait(self) -> None:
+        self.now, self.queued = self.now + self.queued, 0
+
+
+def make(job: Job) -> Prepared:
+    """The fake of `job.arm.mode`: "takes N" (milliseconds), or a fault."""
+    verb, _, amount = job.arm.mode.partition(" ")
+    clock, held = Clock(), []
+    takes = int(float(amount or 1) * MILLISECOND)
+    count = itertools.count()
+
+    def step() -> None:
+        number = next(count)
+        clock.queued += takes
+        if verb == "hangs" and number > 3:
+            time.sleep(600)
+        if verb == "dies" and number > 30:
+            print("the fake says goodbye", flush=True)
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if verb == "leaks":
+            held.append(np.ones(1 << 18))
+        if verb == "fills" and number > 30:
+            raise MemoryError("the fake is full")
+
+    if verb == "refuses":
+        raise NotImplementedError("the fake has no such thing")
+    off = 1e-3 if verb == "disagrees" else 0.0
+    words = dict.fromkeys(KNOBS, "alike") | dict(
+        word.split("=") for word in amount.split(";") if "=" in word
+    )
+    return Prepared(
+        step=step,
+        sync=(lambda: None) if verb == "forgets" else clock.wait,
+        settle=clock.wait,
+        agreement=lambda: {name: x * (1 + off) for name, x in EXPECTED.items()},
+        manifest=lambda: Manifest(job.arm.side, words),
+        wall=clock,
+        cpu=clock,
+    )
+
+
+def reference(job: Job, precisions: tuple[str, ...]):
+    return (
+        [],
+        EXPECTED,
+        {name: {k: x + 1e-9 for k, x in EXPECTED.items()} for name in precisions},
+    )
+
+
+def parent(pipe) -> None:
+    """A parent with one worker, which says the worker's process and then never ends."""
+    from compare.measure.workers import Worker
+
+    worker = Worker(fake("torch-eager"), "cpu")
+    pipe.send(worker.ask("call", "os:getpid"))
+    time.sleep(600)
