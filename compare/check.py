@@ -13,7 +13,7 @@ from compare.judge.locate import Place, better, places
 from compare.judge.trajectory import Step, judge_run
 from compare.judge.verdict import Verdict
 from compare.run import target
-from compare.run.batches import batches, dataset
+from compare.run.batches import Batches, dataset
 from compare.run.draw import Givens, givens
 from compare.run.record import PRECISIONS, Record, failed
 from compare.run.start import one_ulp_off, start
@@ -133,9 +133,7 @@ def lockstep(training: Training, seed: int, device: str) -> dict[str, Iterator[R
 
     ours, theirs = training.on("torch"), training.on("jax")
     data = dataset(ours, seed)
-    torch_batches = jax_batches = batches(ours, data, seed)
-    if training.jax_changes:
-        jax_batches = batches(theirs, data, seed)
+    torch_batches, jax_batches = (Batches(one, data, seed) for one in (ours, theirs))
     given = start(training, torch_side.leaves(training), seed)
     twin = one_ulp_off(given, seed)
     runs = {}

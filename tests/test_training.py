@@ -20,7 +20,7 @@ from compare.check import check_training
 from compare.judge.thresholds import FLOAT64_MARGIN, PARTING, UNIT
 from compare.judge.trajectory import BETWEEN, RUNS, judge_run
 from compare.run import images
-from compare.run.batches import Dataset, axis_lengths, batches, minibatches
+from compare.run.batches import Batches, Dataset, axis_lengths, minibatches
 from compare.run.record import Record
 from compare.run.start import one_ulp_off, start
 from compare.run.torch_side import leaves
@@ -171,7 +171,7 @@ def test_masks_take_their_sizes_from_the_batch_and_change_each_step():
     assert given.shape == (4, 3, 7)
     dropout = next(run for run in TRAININGS if run.name == "overfitting.dropout")
     digits = np.zeros((64, 1, 28, 28)), np.zeros(64, int)
-    first, second = batches(replace(dropout, steps=2), Dataset(digits), 0)
+    first, second = Batches(replace(dropout, steps=2), Dataset(digits), 0)
     assert first.masks["dropout1.mask"].shape == (32, 32)
     assert not np.array_equal(first.masks["dropout1.mask"], second.masks["dropout1.mask"])
 

@@ -64,16 +64,26 @@ def padded(collate: Any, rows: Sequence[Any]) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(found[name], np.int64) for name in names)
 
 
-def batches(training: Training, dataset: Dataset, seed: int) -> list[Batch]:
-    """The training's batches, with masks drawn anew for each."""
-    rows = minibatches(len(dataset), training.batch_size, training.steps, seed)
-    found = [
-        _batch(training, dataset.batch(some), step, seed) for step, some in enumerate(rows)
-    ]
-    if training.swap is not None:
-        first, second = training.swap
-        found[first], found[second] = found[second], found[first]
-    return found
+@dataclass(frozen=True)
+class Batches:
+    """A training's batches, made anew each time they are gone through: masks are large."""
+
+    training: Training
+    dataset: Dataset
+    seed: int
+
+    def __len__(self) -> int:
+        return self.training.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        training, count = self.training, len(self.dataset)
+        rows = list(minibatches(count, training.batch_size, training.steps, self.seed))
+        order = list(range(len(rows)))
+        if training.swap is not None:
+            first, second = training.swap
+            order[first], order[second] = order[second], order[first]
+        for step in order:
+            yield _batch(training, self.dataset.batch(rows[step]), step, self.seed)
 
 
 def _batch(training: Training, arrays: tuple[np.ndarray, ...], step: int, seed: int) -> Batch:
