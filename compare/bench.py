@@ -134,3 +134,28 @@ def _write(out: Path, document: dict, markdown) -> None:
 def _fail(message: str) -> NoReturn:
     print(f"portbench: {message}", file=sys.stderr)
     raise typer.Exit(2)
+
+
+def report(
+    files: Annotated[list[Path], typer.Argument(help="Results of portbench bench.")],
+    out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = Path(
+        "out/bench/report.md"
+    ),
+) -> None:
+    """Merge results of several machines into one page; of the same figure the later counts.
+
+    Exit status: 0 written, 2 wrong use.
+    """
+    from compare.measure.figures import NotResults, load, merged
+    from compare.report.bench import markdown
+
+    try:
+        documents = [load(path) for path in files]
+        page = markdown({**documents[-1], "results": merged(documents)})
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page)
+    except NotResults as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"can't write to {out}: {error.strerror or error}")
+    print(out)

@@ -340,3 +340,25 @@ class TestCommand:
         assert text == markdown(whole)
         assert figures.load(tmp_path / "bench.json") == whole
         assert len(figures.merged([whole, whole])) == 1
+
+    def test_results_of_two_machines_are_one_page(self, tmp_path, troubled):
+        from compare.bench import report
+
+        document = figures.document([figures.result(troubled, PLAN)], PLAN)
+        for name, processor in (("a", "one chip"), ("b", "another chip")):
+            for row in document["results"][0]["rows"]:
+                if "knobs" in row:
+                    row["knobs"]["device"] = processor
+            figures.save(tmp_path / f"{name}.json", document)
+        app = typer.Typer()
+        app.command()(report)
+        files = [str(tmp_path / f"{name}.json") for name in "ab"]
+        page = tmp_path / "page.md"
+        assert CliRunner().invoke(app, [*files, "--out", str(page)]).exit_code == 0
+        text = page.read_text()
+        assert "## fake, float32, one chip" in text
+        assert "## fake, float32, another chip" in text
+        (tmp_path / "a.json").write_text("{}")
+        found = CliRunner().invoke(app, [*files, "--out", str(page)])
+        assert found.exit_code == 2
+        assert "holds no results" in found.output

@@ -1,16 +1,16 @@
 """Do all arms compute the same? Checked before a timing is accepted.
 
-R is torch's float64 run of the same step from the same givens. Its twin starts from parameters
+R is torch's float64 run of the same step from the same givens. A twin starts from parameters
 and inputs that are off by one rounding of the precision p under test: each number x becomes
-x (1 +- u_p). How far the twin comes out measures how this computation amplifies rounding, kinks
-and Adam's signs of near-zero gradients included. For each array
+x (1 +- u_p). How far the farthest of three twins comes out measures how this computation
+amplifies rounding, kinks and Adam's signs of near-zero gradients included. For each array
 
     max|X - R| / max|R|  <=  PARTING * max(u_p, t, median of t over all arrays)
 
 where t = max|twin - R| / max|R|, PARTING is as the judge of trainings has it, and u_p is 2^-24
-(float32), 2^-11 (TF32), 2^-8 (bfloat16). The median stands in where one twin left an array
-alone by luck, as it may a loss. No workload has a tolerance of its own. An array whose twin is
-off by more than half is nothing but rounding, and is not looked at.
+(float32), 2^-11 (TF32), 2^-8 (bfloat16). The median stands in where twins left an array alone
+by luck, as they may a loss. No workload has a tolerance of its own. Where the bound would be
+the array's own size, it is nothing but rounding, and is not looked at.
 
 Training: the first step's loss, the optimizer's moments (after one step multiples of the
 clipped gradients; the gradients where it has none), weights and buffers after it.
@@ -37,7 +37,8 @@ NEEDS = {
 }
 """Of each mode the kinds of arrays of which one must have been compared, each."""
 
-NOISE = 0.5
+NOISE = 1 / PARTING
+"""Where a twin is off by this much the bound is the array's own size: it says nothing."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def drawn(job: Job) -> Givens:
     return givens(pair, list(job.leaves), job.seed)
 
 
-def moved(given: Givens, off: float) -> Givens:
+def moved(given: Givens, off: float, twin: int = 0) -> Givens:
     """`given` with each floating input and parameter x made x (1 +- off)."""
     if not off:
         return given
@@ -53,7 +53,9 @@ def moved(given: Givens, off: float) -> Givens:
     def shifted(name: str, values: np.ndarray) -> np.ndarray:
         if values.dtype.kind != "f":
             return values
-        return values * (1 + off * generator(0, "twin", name).choice([-1.0, 1.0], values.shape))
+        return values * (
+            1 + off * generator(twin, "twin", name).choice([-1.0, 1.0], values.shape)
+        )
 
     inputs = {name: shifted(name, x) for name, x in given.inputs.items()}
     leaves = {
@@ -61,6 +63,15 @@ def moved(given: Givens, off: float) -> Givens:
         for path, x in given.leaves.items()
     }
     return replace(given, inputs=inputs, leaves=leaves)
+
+
+def farthest(expected: Arrays, twins: list[Arrays]) -> Arrays:
+    """Of each array that twin's which is farthest from what is expected."""
+    found = {}
+    for name, values in expected.items():
+        gaps = [float(np.abs(twin[name] - values).max(initial=0.0)) for twin in twins]
+        found[name] = twins[int(np.argmax(gaps))][name]
+    return found
 
 
 def floating(arrays: Arrays) -> Arrays:

@@ -15,7 +15,7 @@ from compare.cases.case import Case
 from compare.cases.training import Training
 from compare.measure import torch_knobs
 from compare.measure.arms import UNIT
-from compare.measure.job import Arrays, Job, drawn, floating, moved, thinned
+from compare.measure.job import Arrays, Job, drawn, farthest, floating, moved, thinned
 from compare.measure.timing import Prepared
 from compare.run import target, torch_side
 from compare.run.draw import cotangent
@@ -48,10 +48,13 @@ def make(job: Job) -> Prepared:
     )
 
 
-def program(job: Job, off: float = 0.0) -> Program:
+TWINS = 3
+
+
+def program(job: Job, off: float = 0.0, twin: int = 0) -> Program:
     """The step of `job`, built and filled with givens that are `off` by that much."""
     kinds: dict[str, type[Program]] = {"inference": Called, "train": Trained}
-    return kinds.get(job.workload.mode, Layer)(job, off)
+    return kinds.get(job.workload.mode, Layer)(job, off, twin)
 
 
 def reference(job: Job, precisions: tuple[str, ...]) -> tuple[list, Arrays, dict[str, Arrays]]:
@@ -59,22 +62,28 @@ def reference(job: Job, precisions: tuple[str, ...]) -> tuple[list, Arrays, dict
     torch_knobs.BACKENDS.cudnn.conv.fp32_precision = "ieee"
     leaves = torch_side.leaves(cast(Case, job.workload.pair))
     job = replace(job, precision="float64", leaves=tuple(leaves))
-    twins = {p: thinned(program(job, UNIT[p]).agreement()) for p in precisions}
-    return leaves, thinned(program(job).agreement()), twins
+    expected = thinned(program(job).agreement())
+    twins: dict[str, Arrays] = {}
+    for precision in precisions:
+        several = [
+            thinned(program(job, UNIT[precision], twin).agreement()) for twin in range(TWINS)
+        ]
+        twins[precision] = farthest(expected, several)
+    return leaves, expected, twins
 
 
 class Program:
     """What the three kinds of step share: the givens, the dtype, the model, compiling."""
 
-    def __init__(self, job: Job, off: float = 0.0) -> None:
-        """`off`: by how much each number given is off, up or down."""
-        self.job, self.off = job, off
+    def __init__(self, job: Job, off: float = 0.0, twin: int = 0) -> None:
+        """`off`: by how much each number given is off, up or down as `twin` draws it."""
+        self.job = job
         workload, arm = job.workload, job.arm
         self.policy = torch_knobs.policy(job)
         self.dtype = torch.bfloat16 if self.policy == "whole" else torch.float32
         if job.precision == "float64":
             self.dtype = torch.float64
-        self.given = moved(drawn(job), off)
+        self.given = moved(drawn(job), off, twin)
         self.model: Any = None
         if workload.pair.is_class:
             built = torch_side.build(workload.pair)
@@ -145,8 +154,8 @@ class Program:
 class Layer(Program):
     """A Case: its outputs, or them and every gradient of a drawn cotangent."""
 
-    def __init__(self, job: Job, off: float = 0.0) -> None:
-        super().__init__(job, off)
+    def __init__(self, job: Job, off: float = 0.0, twin: int = 0) -> None:
+        super().__init__(job, off, twin)
         case = cast(Case, job.workload.pair)
         self.gradient = job.workload.mode == "gradient"
         self.inputs = self.examples(job.device)
@@ -215,8 +224,8 @@ class Layer(Program):
 class Called(Program):
     """A model's scores, in evaluation."""
 
-    def __init__(self, job: Job, off: float = 0.0) -> None:
-        super().__init__(job, off)
+    def __init__(self, job: Job, off: float = 0.0, twin: int = 0) -> None:
+        super().__init__(job, off, twin)
         training = cast(Training, job.workload.pair)
         self.model.eval()
         evaluate = EVALUATIONS[training.objective]
@@ -238,8 +247,8 @@ class Called(Program):
 class Trained(Program):
     """A whole step of training: loss, gradients, clipping, update, schedule."""
 
-    def __init__(self, job: Job, off: float = 0.0) -> None:
-        super().__init__(job, off)
+    def __init__(self, job: Job, off: float = 0.0, twin: int = 0) -> None:
+        super().__init__(job, off, twin)
         self.training = training = torch_knobs.updated(cast(Training, job.workload.pair), job)
         self.parameters = dict(self.model.named_parameters())
         self.update = Update(training, self.parameters)
