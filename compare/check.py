@@ -141,10 +141,11 @@ def lockstep(training: Training, seed: int, device: str) -> dict[str, Iterator[R
         program = jax_train.Program(theirs, given, precision, device)
         begun = {f"{precision}": given} | ({"twin": twin} if precision == "float32" else {})
         for word, leaves in begun.items():
+            brief = word == "twin"
             runs[f"torch {word}"] = torch_train.train(
-                ours, leaves, torch_batches, data.test, precision, device
+                ours, leaves, torch_batches, data.test, precision, device, brief
             )
-            runs[f"jax {word}"] = program.train(leaves, jax_batches, data.test)
+            runs[f"jax {word}"] = program.train(leaves, jax_batches, data.test, brief)
     return {name: told(name, run) for name, run in runs.items()}
 
 

@@ -81,8 +81,7 @@ def judge_run(
     `correct`, how many test examples are classified rightly, is told for each run.
     """
     course = Course()
-    for records in zip(*(runs[key] for key in RUNS), strict=True):
-        told: dict[str, Record] = dict(zip(RUNS, records, strict=True))
+    for told in together(runs):
         found = findings(told, course)
         course.compared += len(found)
         if "loss" not in told[T64].arrays:
@@ -93,7 +92,25 @@ def judge_run(
         on_step(step)
         if step.finding.verdict == "different" or step.finding.verdict == "leak":
             break
+        told.clear()  # a large model's arrays of two steps would not fit
     return verdict_on(name, course)
+
+
+def together(runs: Mapping[str, Iterator[Record]]) -> Iterator[dict[str, Record]]:
+    """The next Record of each run, by its name, until all end. ValueError where one ends first.
+
+    Not a zip, which would hold each Record until its run has made the next.
+    """
+    over = object()
+    while True:
+        told: dict[str, Any] = {key: next(runs[key], over) for key in RUNS}
+        ended = [key for key, record in told.items() if record is over]
+        if len(ended) == len(RUNS):
+            return
+        if ended:
+            raise ValueError(f"{', '.join(ended)} ended before the others did")
+        yield told
+        del told
 
 
 def findings(told: Mapping[str, Record], course: Course) -> list[Finding]:

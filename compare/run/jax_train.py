@@ -43,7 +43,8 @@ class Program:
             self.torch_path = torch_paths(given, carried)
             self.layouts = {k: state.leaf_pattern(leaf) for k, leaf in given.owners.items()}
             self.update = Update(training)
-            self.step = jax.jit(self._step, compiler_options=self._options())
+            donated = {"donate_argnums": (0, 1)}
+            self.step = jax.jit(self._step, compiler_options=self._options(), **donated)
             self.evaluate = jax.jit(self._evaluate)
 
     def _options(self) -> dict | None:
@@ -58,30 +59,40 @@ class Program:
         return stack
 
     def train(
-        self, given: Givens, batches: Iterable[Batch], test: tuple[np.ndarray, ...]
+        self,
+        given: Givens,
+        batches: Iterable[Batch],
+        test: tuple[np.ndarray, ...],
+        twin: bool = False,
     ) -> Iterator[Record]:
         """What torch_train.train does, and the same Records."""
         with self.settings():
             leaves = self.filled(given)
             params = {k: v for k, v in leaves.items() if self.is_parameter(k)}
             held = self.update.init({self.torch_path[k]: v for k, v in params.items()})
+            del params
         for batch in batches:
             with self.settings():
-                arrays = [
-                    self.example(*pair)
-                    for pair in zip(batch.arrays, self.patterns, strict=True)
-                ]
-                masks = {
-                    path: state.to_jax(mask, self.mask_pattern(path))
-                    for path, mask in batch.masks.items()
-                }
-                told, after, leaves, held = self.step(leaves, held, arrays, masks)
+                told, after, leaves, held = self.step(leaves, held, *self.handed(batch))
+                if twin:
+                    told = {"loss": told["loss"]}
+                after = after if self.precision == "float32" else {}
                 told, after = jax.device_get((told, after))
             yield Record("jax", self.precision, told, parameters=after)
+            del told, after  # they are large, and the next step makes its own
         if test:
             with self.settings():
                 found = self.evaluated(leaves, test)
             yield Record("jax", self.precision, found)
+
+    def handed(self, batch: Batch) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+        """The arrays and masks of a batch as the step takes them."""
+        pairs = zip(batch.arrays, self.patterns, strict=True)
+        masks = {
+            path: state.to_jax(mask, self.mask_pattern(path))
+            for path, mask in batch.masks.items()
+        }
+        return [self.example(*pair) for pair in pairs], masks
 
     def _step(self, leaves: dict, held: list, arrays: list, masks: dict) -> tuple:
         """(what a Record holds: arrays, parameters; what goes on: leaves, optimizer state)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,38 +24,57 @@ def train(
     test: tuple[np.ndarray, ...],
     precision: str,
     device: str,
+    twin: bool = False,
 ) -> Iterator[Record]:
     """Trains from the given leaves; yields what each step computed, in the order of computing.
 
     Names: "lr" and "loss"; "grad/", "grad_norm" before clipping; "moment/", "update/" and
-    "buffer/" after the update. The last Record holds the evaluation on `test`, where there is
-    one.
+    "buffer/" after the update. In float32 the parameters after it come along; of a `twin` they
+    and the loss are all. The last Record holds the evaluation on `test`, where there is one.
     """
     dtype = getattr(torch, precision)
     with default_dtype(dtype):
         model = torch_side.filled(torch_side.build(training), given, dtype, device).train()
-        parameters = dict(model.named_parameters())
-        update = Update(training, parameters)
+        update = Update(training, dict(model.named_parameters()))
     goal = objective(training, "torch")
     for batch in batches:
         with default_dtype(dtype):
             torch_side.fill_masks(model, batch.masks, dtype, device)
-            arrays = update.rates()
             examples = [torch_side.tensor(array, dtype, device) for array in batch.arrays]
             losses = goal(model, *examples)
             (losses.sum() if training.by_hand else losses.mean()).backward()
-            arrays["loss"] = torch_side.numpy(losses.mean())
-            arrays |= {f"grad/{k}": gradient(p) for k, p in parameters.items()}
-            arrays |= update.clipped()
-            before = {k: torch_side.numpy(p) for k, p in parameters.items()}
-            update.step(len(batch.arrays[0]))
-            arrays |= update.moments()
-            after = {k: torch_side.numpy(p) for k, p in parameters.items()}
-            arrays |= {f"update/{k}": after[k] - before[k] for k in after}
-            arrays |= torch_side.kept_buffers(model, given)
-        yield Record("torch", precision, arrays, parameters=after)
+            loss = {"loss": torch_side.numpy(losses.mean())}
+            # In a function of its own, so that no array of a step outlives it: they are large.
+            yield (_brief if twin else _whole)(update, loss, len(batch.arrays[0]), model, given)
     if test:
         yield Record("torch", precision, evaluated(training, model, test, dtype, device))
+
+
+def _whole(
+    update: Update, loss: dict[str, np.ndarray], size: int, model: Any, given: Givens
+) -> Record:
+    arrays = {**update.rates(), **loss}
+    arrays |= {f"grad/{k}": gradient(p) for k, p in update.parameters.items()}
+    arrays |= update.clipped()
+    before = {k: torch_side.numpy(p) for k, p in update.parameters.items()}
+    update.step(size)
+    arrays |= update.moments()
+    after = {k: torch_side.numpy(p) for k, p in update.parameters.items()}
+    arrays |= {f"update/{k}": after[k] - before[k] for k in after}
+    arrays |= torch_side.kept_buffers(model, given)
+    precision = str(loss["loss"].dtype)
+    return Record(
+        "torch", precision, arrays, parameters=after if precision == "float32" else {}
+    )
+
+
+def _brief(
+    update: Update, loss: dict[str, np.ndarray], size: int, model: Any, given: Givens
+) -> Record:
+    update.clipped()
+    update.step(size)
+    after = {k: torch_side.numpy(p) for k, p in update.parameters.items()}
+    return Record("torch", "float32", loss, parameters=after)
 
 
 def gradient(parameter: torch.nn.Parameter) -> np.ndarray:
