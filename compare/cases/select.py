@@ -17,13 +17,10 @@ MODELS = ("bert",)
 TRAINING = ("train", "finetune", "overfitting", "optim", "schedule")
 FAULTS = ("faults", "train_faults")
 STEMS = (*LAYERS, *MODELS, *TRAINING, *FAULTS)
+_GROUPS = {"all": STEMS, "layers": LAYERS, "training": TRAINING, "faults": FAULTS}
 SUITES: dict[str, tuple[str, ...]] = {
-    **{stem: (stem,) for stem in (*STEMS, "long")},
-    "all": STEMS,
-    "layers": LAYERS,
-    "models": MODELS,
-    "training": TRAINING,
-    "faults": FAULTS,
+    **_GROUPS,
+    **{stem: (stem,) for stem in (*STEMS, "long") if stem not in _GROUPS},
 }
 """What `--suite` takes. `long`, whole trainings, is in no other: it takes an hour."""
 
