@@ -225,4 +225,4 @@ class FlippedConv2d(conv.Conv2d):
 
     def __call__(self, input):
         weight = self.weight[...][::-1, ::-1]
-        return conv.conv2d(input, weight, self.bias, self.stride, self.padding)
+        return conv.conv2d(input, weight, self.bias, self.stride, self.padding)  # pyright: ignore

@@ -8,6 +8,7 @@ permutations stand nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from einops import rearrange
@@ -62,13 +63,13 @@ def to_jax(values: np.ndarray, pattern: str) -> np.ndarray:
     return _carry(values, pattern)
 
 
-def to_torch(values: np.ndarray, pattern: str) -> np.ndarray:
+def to_torch(values: Any, pattern: str) -> Any:
     """`values` carried back: the same row read from right to left."""
     left, right = pattern.split("->")
     return _carry(values, f"{right.strip()} -> {left.strip()}")
 
 
-def _carry(values: np.ndarray, pattern: str) -> np.ndarray:
+def _carry(values: Any, pattern: str) -> Any:
     """Works on JAX's arrays too, where it becomes part of what is compiled."""
     left, right = (side.split() for side in pattern.split("->"))
     if left == right or np.ndim(values) != len(left):
