@@ -6,13 +6,13 @@ Frameworks are imported by workers, and by `train`, whose one run goes on in thi
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compare.command import fail, write_results
 from compare.data import data
 from compare.finetune import finetune
 from compare.measure.environment import Device
@@ -39,12 +39,6 @@ Suite = Annotated[
     ),
 ]
 Keyword = Annotated[str, typer.Option("-k", help="Only cases with this text in their name.")]
-
-
-def fail(message: str, status: int = 2) -> NoReturn:
-    """One line on standard error, and the documented exit status."""
-    print(f"portbench: {message}", file=sys.stderr)
-    raise typer.Exit(status)
 
 
 def chosen(suite: list[str] | None, keyword: str) -> list[tuple[str, Pair]]:
@@ -90,8 +84,7 @@ def run(
 
     from compare.measure import environment
     from compare.report import terminal
-    from compare.report.document import FolderError, Results, exit_status, summarise
-    from compare.report.page import write_page
+    from compare.report.document import FolderError, Results, exit_status
     from compare.suite import remaining, run_suite
 
     cases = chosen(suite, keyword)
@@ -125,14 +118,11 @@ def run(
             console.print("[yellow]stopped[/]")
         except OSError as error:
             fail(f"can't write to {out}: {error.strerror or error}; results so far are kept", 3)
-    complete = not list(remaining(cases, results))
-    facts = {"versions": environment.versions(), "machine": environment.machine()}
-    summary = summarise(results.done, time.perf_counter() - started, facts, complete)
-    results.write_summary(summary)
-    write_page(out / "report.html", results.done, summary)
+    unfinished = list(remaining(cases, results))
+    summary = write_results(results, out, time.perf_counter() - started, unfinished)
     terminal.closing(console, results.done, summary)
     console.print(f"report: {out / 'report.html'}")
-    raise typer.Exit(exit_status(results.done, complete))
+    raise typer.Exit(exit_status(results.done, not unfinished))
 
 
 app.command()(train)

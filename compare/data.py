@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from compare.command import fail
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,8 +48,7 @@ def data(
     try:
         render(look(source, rows), Console())
     except DataError as error:
-        print(f"portbench: {error}", file=sys.stderr)
-        raise typer.Exit(2) from None
+        fail(str(error))
 
 
 def look(source: str, rows: int = 3) -> dict[str, SplitLook]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from compare.command import fail
 
 
 def finetune(
@@ -46,8 +47,7 @@ def finetune(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        print(f"portbench: can't write to {out}: {error.strerror or error}", file=sys.stderr)
-        raise typer.Exit(2) from None
+        fail(f"can't write to {out}: {error.strerror or error}")
     console = Console()
     todo = [one for one in wanted if not one.file(out).is_file()]
     settings = {"out": str(out.resolve()), "environment": environment("cpu", jobs)}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compare.command import fail, write_results
 from compare.measure.environment import Device, available
 
 if TYPE_CHECKING:
@@ -53,11 +53,6 @@ def train(
         keep(out, training, verdict, seed, device.value, console)
     tell(verdict, console)
     raise typer.Exit({"same": 0, "error": 3, "unsupported": 3}.get(verdict.verdict, 1))
-
-
-def fail(message: str) -> NoReturn:
-    print(f"portbench: {message}", file=sys.stderr)
-    raise typer.Exit(2)
 
 
 def chosen(name: str, console: Console) -> Training:
@@ -163,9 +158,7 @@ def keep(
     out: Path, training: Training, verdict: Verdict, seed: int, device: str, console: Console
 ) -> None:
     """Writes results.jsonl, summary.json and report.html of the one training."""
-    from compare.measure import environment
-    from compare.report.document import FolderError, Result, Results, summarise
-    from compare.report.page import write_page
+    from compare.report.document import FolderError, Result, Results
 
     started = time.perf_counter()
     try:
@@ -173,9 +166,5 @@ def keep(
         results.append(Result("train", training.fingerprint, seed, device, verdict))
     except FolderError as error:
         fail(str(error))
-    facts = {"versions": environment.versions(), "machine": environment.machine()}
-    seconds = verdict.seconds + time.perf_counter() - started
-    summary = summarise(results.done, seconds, facts, complete=True)
-    results.write_summary(summary)
-    write_page(out / "report.html", results.done, summary)
+    write_results(results, out, verdict.seconds + time.perf_counter() - started)
     console.print(f"report: {out / 'report.html'}")

@@ -11,20 +11,9 @@ import sys
 import time
 
 import pytest
+from commands import PORTBENCH, portbench
 
-PORTBENCH = [sys.executable, "-m", "compare"]
 QUICK = ["run", "-k", "linear.linear", "--jobs", "1"]
-
-
-def portbench(*words: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*PORTBENCH, *words],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        **options,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
+from commands import portbench
 
 from compare.report.finetune import page, summary, table
-
-
-def portbench(*words: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "compare", "finetune", *words],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 def run(side: str, seed: int, accuracy: float, f1: float = 0.8) -> dict:
@@ -61,7 +50,7 @@ def test_one_side_alone_has_no_gap():
 
 def test_both_sides_run_and_are_kept(tmp_path):
     words = ["--checkpoint", "sample", "--data", "sample", "--seeds", "1", "--epochs", "1"]
-    done = portbench(*words, "--out", str(tmp_path), "--jobs", "2")
+    done = portbench("finetune", *words, "--out", str(tmp_path), "--jobs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     found = {side: json.loads((tmp_path / f"{side}-seed0.json").read_text()) for side in
              ("torch", "jax")}  # fmt: skip
@@ -70,13 +59,13 @@ def test_both_sides_run_and_are_kept(tmp_path):
     assert all(0 < one["accuracy"] < 1 for one in found.values())
     assert "means of accuracy" in (tmp_path / "README.md").read_text()
     assert "<svg" in (tmp_path / "report.html").read_text()
-    again = portbench(*words, "--out", str(tmp_path))
+    again = portbench("finetune", *words, "--out", str(tmp_path))
     assert again.returncode == 0
     assert "done" not in again.stdout
 
 
 def test_a_folder_without_mrpc_is_named(tmp_path):
     words = ["--checkpoint", "sample", "--data", str(tmp_path), "--seeds", "1"]
-    done = portbench(*words, "--out", str(tmp_path / "out"))
+    done = portbench("finetune", *words, "--out", str(tmp_path / "out"))
     assert done.returncode == 3
     assert "holds no MRPC" in done.stdout

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import types
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from commands import portbench
 
 from compare.cases.case import draw
 from compare.cases.overfitting import TRAININGS
@@ -232,16 +232,6 @@ def test_fashion_mnist_falls_back_to_the_hub(monkeypatch, tmp_path):
         images.DataError, match=r"no route.*dataset-fashion-mnist.*--data-folder"
     ):
         images.fashion_mnist()
-
-
-def portbench(*words: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "compare", *words],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 def test_train_says_same_and_keeps_results(tmp_path):
