@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: report test test-slow test-data bench-layers bench-bert train-long finetune check setup clean
+.PHONY: report test test-slow test-data bench calibrate bench-layers bench-bert train-long finetune check setup clean
 
 report: $(READY)
 	$(BIN)/portbench run --out $(OUT) --jobs $(JOBS)
@@ -28,6 +28,12 @@ train-long: $(READY)
 
 finetune: $(READY)
 	$(BIN)/portbench finetune --checkpoint minilm --data $(MRPC) --out $(OUT)/finetune-mrpc
+
+bench: $(READY)
+	$(BIN)/portbench bench --out $(OUT)/bench
+
+calibrate: $(READY)
+	$(BIN)/portbench calibrate --out results
 
 bench-layers: $(READY)
 	$(BIN)/python -m compare.measure.layers --out results

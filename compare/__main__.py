@@ -1,4 +1,4 @@
-"""The command line: portbench list | run | train | finetune | data | doctor.
+"""The command line: portbench list | run | train | finetune | bench | report | doctor ...
 
 Frameworks are imported by workers, and by `train`, whose one run goes on in this process.
 """
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compare.bench import bench, report
+from compare.calibrate import calibrate
 from compare.command import fail, write_results
 from compare.data import data
 from compare.finetune import finetune
@@ -128,6 +130,9 @@ def run(
 app.command()(train)
 app.command()(finetune)
 app.command()(data)
+app.command()(bench)
+app.command()(report)
+app.command()(calibrate)
 
 
 @app.command()

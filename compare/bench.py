@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from compare.command import fail
 from compare.measure.environment import Device
 
 
@@ -69,11 +69,11 @@ def bench(
     where = device.value
     size = size or {"cpu": "cpu"}.get(where, "gpu")
     if size not in SIZES:
-        _fail(f"--size must be one of {', '.join(SIZES)}, got {size!r}")
+        fail(f"--size must be one of {', '.join(SIZES)}, got {size!r}")
     names = [name.strip() for name in arms.split(",") if name.strip()]
     precisions = [name.strip() for name in precision.split(",") if name.strip()]
     if not precisions:
-        _fail(f"--precision names none of {', '.join(PRECISIONS)}")
+        fail(f"--precision names none of {', '.join(PRECISIONS)}")
     try:
         if workload == ["list"]:
             for one in workloads(size):
@@ -86,10 +86,10 @@ def bench(
             return
         wanted = workloads(size, workload)
     except (UnknownArm, UnknownWorkload) as error:
-        _fail(str(error))
+        fail(str(error))
     for name in precisions:
         if why := refused(name, where):
-            _fail(why)
+            fail(why)
     profiles = str(out / "traces") if trace else ""
     plan = Plan(size, where, threads, budget, ci / 100, limit=limit, seed=seed, trace=profiles)
     console = Console()
@@ -128,12 +128,7 @@ def _write(out: Path, document: dict, markdown) -> None:
         save(out / "bench.json", document)
         (out / "bench.md").write_text(markdown(document))
     except OSError as error:
-        _fail(f"can't write to {out}: {error.strerror or error}")
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"portbench: {message}", file=sys.stderr)
-    raise typer.Exit(2)
+        fail(f"can't write to {out}: {error.strerror or error}")
 
 
 def report(
@@ -155,7 +150,7 @@ def report(
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(page)
     except NotResults as error:
-        _fail(str(error))
+        fail(str(error))
     except OSError as error:
-        _fail(f"can't write to {out}: {error.strerror or error}")
+        fail(f"can't write to {out}: {error.strerror or error}")
     print(out)

@@ -9,18 +9,13 @@ alarms, and the power to find an effect of 1 %, which moves the intervals by log
 
 from __future__ import annotations
 
-import json
 import math
-import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 from scipy import signal, special
 
 from compare.measure.statistics import Array, Located, Sampling, huber, located
@@ -415,42 +410,3 @@ def without_rule(runs: int) -> dict[str, Any]:
             if name not in LOPSIDED  # there a mean estimates something else
         },
     }
-
-
-def calibrate(
-    quick: Annotated[bool, typer.Option("--quick", help="250 runs a row, not 10,000.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for calibration.json and calibration.md.")
-    ] = None,
-) -> None:
-    """Try the intervals and the stopping rule on traces whose true ratio is known."""
-    started = time.perf_counter()
-    runs = 250 if quick else 10_000
-    rows = []
-    for row in experiment(runs):
-        alarms = "" if row.alarms is None else f"  alarms {row.alarms:.1%}"
-        print(
-            f"{row.trace:<38}covers {row.coverage:.1%}  finds 1 % {row.power:.1%}{alarms}",
-            flush=True,
-        )
-        rows.append(row)
-    if out:
-        fixed = without_rule(runs)
-        document = {"runs": runs, "rows": [asdict(row) for row in rows], "fixed": fixed}
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / "calibration.json").write_text(json.dumps(document, indent=1) + "\n")
-            (out / "calibration.md").write_text(tables(rows, fixed, runs))
-        except OSError as error:
-            print(f"portbench: can't write to {out}: {error}", file=sys.stderr)
-            raise typer.Exit(2) from None
-    print(f"{runs:,} runs a row in {time.perf_counter() - started:.0f} s")
-    # Few runs scatter: what 3 standard errors explain is no miss.
-    missed = [text for row in rows for text in row.missed(runs, 3.0 if quick else 0.0)]
-    for text in missed:
-        print(f"portbench: {text}", file=sys.stderr)
-    raise typer.Exit(int(bool(missed)))
-
-
-if __name__ == "__main__":
-    typer.run(calibrate)
