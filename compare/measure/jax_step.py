@@ -19,9 +19,9 @@ from compare.cases.case import Case, Pair
 from compare.cases.training import Training
 from compare.measure import jax_knobs
 from compare.measure.job import Arrays, Job, drawn
-from compare.run import jax_side, state, target
+from compare.run import jax_leaves, jax_side, state, target
 from compare.run.draw import Givens, cotangent
-from compare.run.jax_train import values
+from compare.run.jax_leaves import values
 from compare.run.jax_update import Update, moments
 from compare.run.objective import EVALUATIONS, objective
 
@@ -58,9 +58,9 @@ class Step:
             fresh = dict(after[0]) | dict(after[1]) if after else {}
             state_now = nnx.to_flat_state(nnx.state(module))
             moved = [
-                (path, var.replace(fresh[jax_side.dotted(path)]))
+                (path, var.replace(fresh[jax_leaves.dotted(path)]))
                 for path, var in state_now
-                if jax_side.dotted(path) in fresh
+                if jax_leaves.dotted(path) in fresh
             ]
             if moved:
                 nnx.update(module, nnx.from_flat_state(moved))
@@ -78,30 +78,16 @@ class Step:
         return self.split(values(nnx.state(module)), held)
 
 
-class Leaves:
-    """A module's leaves by JAX's path, and the module again from them."""
+class Leaves(jax_leaves.Leaves):
+    """A module's leaves as they are carried from step to step, in fresh memory each time."""
 
     def __init__(self, pair: Pair, given: Givens, dtype: Any) -> None:
-        self.given, self.dtype = given, dtype
-        graph, abstract = nnx.split(jax_side.build(pair))
-        self.graph = graph
-        self.flat = {jax_side.dotted(p): (p, var) for p, var in nnx.to_flat_state(abstract)}
-        filled = {k: v for k, (_, v) in self.flat.items() if v.get_value() is not None}
-        slots = {k: v.shape for k, v in filled.items() if not isinstance(v, nnx.RngState)}
-        self.streams = [k for k, v in filled.items() if isinstance(v, nnx.RngState)]
-        self.carried = state.carry_leaves(given.leaves, given.owners, slots)
-        self.torch_path = jax_side.torch_paths(given, self.carried)
-        self.patterns = {k: state.leaf_pattern(leaf) for k, leaf in given.owners.items()}
-        absent = pair.masks.keys() - self.flat.keys()
-        if absent:
-            raise AttributeError(f"the JAX module has no slot {sorted(absent)} for a mask")
-
-    def is_parameter(self, name: str) -> bool:
-        return isinstance(self.flat[name][1], nnx.Param)
+        super().__init__(pair, given)
+        self.dtype = dtype
 
     def start(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """(parameters, the rest: buffers, and streams at their beginning)."""
-        arrays = {k: jnp.array(jax_side.cast(v, self.dtype)) for k, v in self.carried.items()}
+        arrays = {k: jnp.array(jax_leaves.cast(v, self.dtype)) for k, v in self.carried.items()}
         params = {k: v for k, v in arrays.items() if self.is_parameter(k)}
         rest = {k: v for k, v in arrays.items() if k not in params}
         for name in self.streams:
@@ -109,12 +95,6 @@ class Leaves:
             key = isinstance(var, nnx.RngKey)
             rest[name] = jax.random.key(0) if key else jnp.zeros(var.shape, jnp.uint32)
         return params, rest
-
-    def merged(self, arrays: dict[str, Any]) -> Any:
-        leaves = [
-            (path, var.replace(arrays.get(name))) for name, (path, var) in self.flat.items()
-        ]
-        return nnx.merge(self.graph, nnx.from_flat_state(leaves))
 
     def left(self, module: Any, rest: dict[str, Any]) -> dict[str, Any]:
         """`rest` as a call of the module left it, in the dtypes that it had."""
@@ -153,7 +133,7 @@ def layer(job: Job) -> Step:
         case = replace(case, jax=plain.target, init=dict(plain.arguments))
     patterns = jax_side.input_patterns(case)
     inputs = {
-        k: jax_side.cast(state.to_jax(v, patterns[k]), dtype) for k, v in given.inputs.items()
+        k: jax_leaves.cast(state.to_jax(v, patterns[k]), dtype) for k, v in given.inputs.items()
     }
     wanted = {k for k, v in given.inputs.items() if case.inputs[k].grad and v.dtype.kind == "f"}
     leaves = Leaves(case, given, dtype) if case.is_class else None
@@ -192,7 +172,7 @@ def layer(job: Job) -> Step:
             order = [pattern.split("->")[1].split().index(n) for n in names.split()]
             shape = tuple(out.shape[k] for k in order) if order else out.shape
             pulled = state.to_jax(cotangent(case, i, shape, job.seed), pattern)
-            host["back"].append(jax_side.cast(pulled, dtype))
+            host["back"].append(jax_leaves.cast(pulled, dtype))
 
     def read(carry: Any, shown: Any, given: Any) -> Arrays:
         outputs, left, *grads = shown
@@ -320,4 +300,4 @@ def training(job: Job) -> Step:
 def batch(pair: Training, given: Givens, dtype: Any) -> list[np.ndarray]:
     patterns = [state.channels_last(names) for names in pair.axes]
     pairs = zip(given.inputs.values(), patterns, strict=True)
-    return [jax_side.cast(state.to_jax(x, pattern), dtype) for x, pattern in pairs]
+    return [jax_leaves.cast(state.to_jax(x, pattern), dtype) for x, pattern in pairs]

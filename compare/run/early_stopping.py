@@ -91,7 +91,7 @@ def on_jax(given: Givens, seed: int) -> Stopped:
         return state.to_jax(array, "n c h w -> n h w c") if array.ndim == 4 else array
 
     with program.settings():
-        net = program.merged(program.filled(given))
+        net = program.leaves.merged(program.filled(given))
         rule = target.named("optim.SGD", "jax")(lr=0.2)
         updater = nnx.Optimizer(net, rule, wrt=nnx.Param)
         stopping, (losses, right) = trained("jax", net, updater, seed, to_side)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from compare.cases.case import Case, Pair
+from compare.cases.case import Case
 from compare.run import state, target
 from compare.run.audit import narrowing_casts
 from compare.run.draw import Givens
+from compare.run.jax_leaves import Leaves, cast, values
 from compare.run.record import Record, failed
 
 # Semantics are judged on code that is cheap to compile; care on code as users compile it.
@@ -34,26 +36,6 @@ class Program:
     patterns: dict[str, str]
 
 
-def build(case: Pair) -> nnx.Module:
-    """The module of `case`, with shapes for leaves: nothing is drawn or computed.
-
-    A class that draws its first leaves gets a stream. What should use a given mask and draws
-    instead comes out different, as torch's side knows nothing of that stream.
-    """
-
-    def make() -> nnx.Module:
-        init, _ = target.arguments(case, "jax")
-        cls = target.resolve(case, "jax")
-        return target.attach(cls(**init, **target.stream(cls)), case, "jax")
-
-    return set_mode(nnx.eval_shape(make), case.train)
-
-
-def set_mode(module: Any, train: bool) -> nnx.Module:
-    module.train() if train else module.eval()
-    return module
-
-
 def run(
     cases: Sequence[Case],
     givens: Sequence[Givens],
@@ -66,7 +48,7 @@ def run(
     `quick` compiles cheaply, which float64 does of itself: then nothing is said of care.
     """
     quick = precision == "float64" if quick is None else quick
-    with jax.enable_x64(precision == "float64"), jax.default_device(jax.devices(device)[0]):
+    with settings(precision, device):
         programs, records = [], {}
         for case, given in zip(cases, givens, strict=True):
             try:
@@ -82,6 +64,13 @@ def run(
                 except Exception as error:
                     records[one.case.name] = failed("jax", precision, error)
     return [records[case.name] for case in cases]
+
+
+@contextmanager
+def settings(precision: str, device: str) -> Iterator[None]:
+    """JAX's own switches for the width of numbers and for where they live."""
+    with jax.enable_x64(precision == "float64"), jax.default_device(jax.devices(device)[0]):
+        yield
 
 
 def execute(programs: Sequence[Program], precision: str, quick: bool) -> dict[str, Record]:
@@ -158,13 +147,6 @@ def input_patterns(case: Case) -> dict[str, str]:
     return {name: state.layout(owner, name, given.names) for name, given in arrays.items()}
 
 
-def cast(values: np.ndarray, dtype: Any) -> np.ndarray:
-    """`values` at `dtype`, or at the complex dtype of its width; integers as they are."""
-    if values.dtype.kind == "c":
-        return values.astype(jnp.result_type(dtype, jnp.complex64))
-    return values.astype(dtype) if values.dtype.kind == "f" else values
-
-
 def function_forward(case: Case) -> Callable:
     """forward(diff, rest) -> (outputs, buffers); what torch mutates comes after the outputs."""
     call = target.resolve(case, "jax")
@@ -185,53 +167,28 @@ def module_forward(
     case: Case, given: Givens, dtype: Any, diff: dict, rest: dict, patterns: dict
 ) -> Callable:
     """The same for a module; adds its leaves and masks to `diff`, `rest` and `patterns`."""
-    graph, abstract = nnx.split(build(case))
-    flat = {dotted(path): (path, var) for path, var in nnx.to_flat_state(abstract)}
-    filled = {name: var for name, (_, var) in flat.items() if var.get_value() is not None}
-    slots = {
-        name: var.shape for name, var in filled.items() if not isinstance(var, nnx.RngState)
-    }
-    carried = state.carry_leaves(given.leaves, given.owners, slots)
-    torch_path = torch_paths(given, carried)
-    masks = {name: state.to_jax(mask, patterns[name]) for name, mask in given.masks.items()}
-    absent = masks.keys() - flat.keys()
-    if absent:
-        raise AttributeError(f"the JAX module has no slot {sorted(absent)} for a given mask")
+    leaves = Leaves(case, given)
+    torch_path = leaves.torch_path
     _, options = target.arguments(case, "jax")
-    for name, values in carried.items():
-        patterns[torch_path[name]] = state.leaf_pattern(given.owners[torch_path[name]])
-        holder = diff if isinstance(flat[name][1], nnx.Param) else rest
-        holder[torch_path[name]] = cast(values, dtype)
-    rest |= masks
+    for name, held in leaves.carried.items():
+        path = torch_path[name]
+        patterns[path] = leaves.patterns[path]
+        holder = diff if leaves.is_parameter(name) else rest
+        holder[path] = cast(held, dtype)
+    rest |= {name: state.to_jax(mask, patterns[name]) for name, mask in given.masks.items()}
 
     def forward(diff: dict, rest: dict) -> tuple[list, dict]:
-        given = {**diff, **rest}
-        values = {name: given[torch_path[name]] for name in carried} | {
-            m: given[m] for m in masks
-        }
-        leaves = [(path, var.replace(values.get(name))) for name, (path, var) in flat.items()]
-        module = nnx.merge(graph, nnx.from_flat_state(leaves))
-        outputs = target.flatten(module(*(given[name] for name in case.inputs), **options))
-        after = {dotted(path): var for path, var in nnx.to_flat_state(nnx.state(module))}
+        given_now = {**diff, **rest}
+        masks = {name: given_now[name] for name in given.masks}
+        module = leaves.merged({k: given_now[torch_path[k]] for k in leaves.carried} | masks)
+        outputs = target.flatten(module(*(given_now[name] for name in case.inputs), **options))
+        after = values(nnx.state(module))
         buffers = {
-            torch_path[name]: after[name].get_value()
-            for name in carried
-            if not isinstance(flat[name][1], nnx.Param)
+            torch_path[k]: after[k] for k in leaves.carried if not leaves.is_parameter(k)
         }
         return outputs, buffers
 
     return forward
-
-
-def dotted(path: tuple) -> str:
-    """("layer1", 0, "weight") as torch writes it: "layer1.0.weight"."""
-    return ".".join(map(str, path))
-
-
-def torch_paths(given: Givens, carried: dict[str, np.ndarray]) -> dict[str, str]:
-    """JAX path -> torch path, for every leaf that was carried over."""
-    pairs = {state.partner(path, carried): path for path in given.leaves}
-    return {slot: path for slot, path in pairs.items() if slot is not None}
 
 
 def pulled_back(forward: Callable) -> Callable[[dict, dict, list], dict]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from typing import Any
+from contextlib import AbstractContextManager
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ from compare.cases.training import Training
 from compare.run import jax_side, state
 from compare.run.batches import Batch, evaluation, test_inputs
 from compare.run.draw import Givens
-from compare.run.jax_side import dotted, torch_paths
+from compare.run.jax_leaves import Leaves, cast, values
 from compare.run.jax_update import Update, moments
 from compare.run.objective import EVALUATION_AXES, EVALUATIONS, objective
 from compare.run.record import Record
@@ -30,18 +29,8 @@ class Program:
         self.dtype = jnp.dtype(precision)
         self.patterns = [state.channels_last(names) for names in training.axes]
         with self.settings():
-            model = jax_side.build(training)
-            graph, abstract = nnx.split(model)
-            self.graph = graph
-            self.flat = {dotted(path): (path, var) for path, var in nnx.to_flat_state(abstract)}
-            self.slots = {
-                name: var.shape
-                for name, (_, var) in self.flat.items()
-                if var.get_value() is not None and not isinstance(var, nnx.RngState)
-            }
-            carried = state.carry_leaves(given.leaves, given.owners, self.slots)
-            self.torch_path = torch_paths(given, carried)
-            self.layouts = {k: state.leaf_pattern(leaf) for k, leaf in given.owners.items()}
+            self.leaves = Leaves(training, given)
+            self.torch_path, self.layouts = self.leaves.torch_path, self.leaves.patterns
             self.update = Update(training)
             options = self._options()
             self.step = jax.jit(self._step, donate_argnums=(0, 1), compiler_options=options)
@@ -51,12 +40,9 @@ class Program:
         quick = self.precision == "float64" and self.device == "cpu"
         return jax_side.QUICK_COMPILE if quick else None
 
-    def settings(self) -> ExitStack:
+    def settings(self) -> AbstractContextManager[None]:
         """Entered anew at each step: the caller runs other precisions between two of ours."""
-        stack = ExitStack()
-        stack.enter_context(jax.enable_x64(self.precision == "float64"))
-        stack.enter_context(jax.default_device(jax.devices(self.device)[0]))
-        return stack
+        return jax_side.settings(self.precision, self.device)
 
     def train(
         self,
@@ -68,7 +54,7 @@ class Program:
         """What torch_train.train does, and the same Records."""
         with self.settings():
             leaves = self.filled(given)
-            params = {k: v for k, v in leaves.items() if self.is_parameter(k)}
+            params = {k: v for k, v in leaves.items() if self.leaves.is_parameter(k)}
             held = self.update.init({self.torch_path[k]: v for k, v in params.items()})
             del params
         for batch in batches:
@@ -97,12 +83,14 @@ class Program:
     def _step(self, leaves: dict, held: list, arrays: list, masks: dict) -> tuple:
         """(what a Record holds: arrays, parameters; what goes on: leaves, optimizer state)."""
         goal = objective(self.training, "jax")
-        names = {self.torch_path[name]: name for name in leaves if self.is_parameter(name)}
+        names = {
+            self.torch_path[name]: name for name in leaves if self.leaves.is_parameter(name)
+        }
         params = {path: leaves[name] for path, name in names.items()}
 
         def total(params: dict[str, jax.Array]) -> tuple[jax.Array, tuple[jax.Array, dict]]:
             own = {name: params[path] for path, name in names.items()}
-            model = self.merged({**leaves, **own, **masks})
+            model = self.leaves.merged({**leaves, **own, **masks})
             losses = goal(model, *arrays)
             whole = losses.sum() if self.training.by_hand else losses.mean()
             return whole, (losses.mean(), values(nnx.state(model)))
@@ -134,31 +122,17 @@ class Program:
         }
 
     def _evaluate(self, leaves: dict, arrays: list) -> dict[str, jax.Array]:
-        model = self.merged(leaves)
+        model = self.leaves.merged(leaves)
         model.eval()
         return EVALUATIONS[self.training.objective](model, *arrays)
 
-    def is_parameter(self, name: str) -> bool:
-        return isinstance(self.flat[name][1], nnx.Param)
-
-    def merged(self, values: dict[str, Any]) -> Any:
-        """The model holding `values`, by JAX's path; absent masks stay empty."""
-        leaves = [
-            (path, var.replace(values[name]) if name in values else var)
-            for name, (path, var) in self.flat.items()
-        ]
-        return nnx.merge(self.graph, nnx.from_flat_state(leaves))
-
     def filled(self, given: Givens) -> dict[str, jax.Array]:
         """The given leaves, by JAX's path."""
-        carried = state.carry_leaves(given.leaves, given.owners, self.slots)
-        return {
-            name: jnp.asarray(jax_side.cast(values, self.dtype))
-            for name, values in carried.items()
-        }
+        carried = self.leaves.carry(given)
+        return {name: jnp.asarray(cast(held, self.dtype)) for name, held in carried.items()}
 
     def example(self, values: np.ndarray, pattern: str) -> np.ndarray:
-        return jax_side.cast(state.to_jax(values, pattern), self.dtype)
+        return cast(state.to_jax(values, pattern), self.dtype)
 
     def mask_pattern(self, path: str) -> str:
         return state.channels_last(self.training.masks[path].names)
@@ -178,8 +152,3 @@ class Program:
                 }
             )
         return evaluation(test, parts)
-
-
-def values(tree: nnx.State) -> dict[str, Any]:
-    """ "path.of.leaf" -> array, for every leaf of a state."""
-    return {dotted(path): var.get_value() for path, var in nnx.to_flat_state(tree)}
