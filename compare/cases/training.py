@@ -55,6 +55,10 @@ class Training(Pair):
         """Whether the update divides the gradient of the summed loss by the batch size."""
         return self.update.target == "sgd.sgd"
 
+    def spares(self, path: str) -> bool:
+        """Whether weight decay spares the parameter at torch's `path`."""
+        return any(part in path for part in self.undecayed)
+
     def on(self, side: str) -> Training:
         """The run as `side` does it: JAX's with its planted fault."""
         return replace(self, **self.jax_changes) if side == "jax" else self

@@ -100,9 +100,11 @@ def minibatches(count: int, batch_size: int, steps: int, seed: int) -> Iterator[
     per_epoch = count // batch_size
     if per_epoch == 0:
         raise ValueError(f"batch_size {batch_size} exceeds the {count} training examples")
+    order = np.arange(count)
     for step in range(steps):
         epoch, index = divmod(step, per_epoch)
-        order = generator(seed, f"epoch {epoch}").permutation(count)
+        if index == 0:
+            order = generator(seed, f"epoch {epoch}").permutation(count)
         yield order[index * batch_size : (index + 1) * batch_size]
 
 

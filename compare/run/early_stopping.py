@@ -18,9 +18,12 @@ from compare.run import target
 from compare.run.batches import digits
 from compare.run.draw import Givens, generator
 
-EPOCHS, PATIENCE, BATCH = 40, 3, 16
+EPOCHS, PATIENCE, BATCH, RATE = 40, 3, 16, 0.2
 NET = Training(
-    "mlp.MLP", name="early stopping", init={"num_hiddens": 32}, update=call("optim.SGD", lr=0.2)
+    "mlp.MLP",
+    name="early stopping",
+    init={"num_hiddens": 32},
+    update=call("optim.SGD", lr=RATE),
 )
 
 
@@ -46,8 +49,10 @@ def data(seed: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np
     return (images[:96], noisy), (images[96:296], labels[96:296])
 
 
-def trained(side: str, net: Any, updater: Any, seed: int, to_side: Any) -> tuple[Any, Any]:
-    """(the stopping, with its net restored; the validation losses) by d2l's train_ch3."""
+def trained(
+    side: str, net: Any, updater: Any, seed: int, to_side: Any
+) -> tuple[Any, list[float], int]:
+    """(stopping with its net restored, validation losses, digits right) by d2l's train_ch3."""
     name = partial(target.named, side=side)
     train, validation = (tuple(map(to_side, part)) for part in data(seed))
     loss = name("loss.CrossEntropyLoss")(reduction="none")
@@ -64,7 +69,7 @@ def trained(side: str, net: Any, updater: Any, seed: int, to_side: Any) -> tuple
     run(net, batches, held_out, loss, EPOCHS, updater, stopping=stop)
     stopping.restore(net)
     right = name("train_ch3.evaluate_accuracy")(net, held_out) * 200
-    return stopping, (losses, round(float(right)))
+    return stopping, losses, round(float(right))
 
 
 def on_torch(given: Givens, seed: int) -> Stopped:
@@ -73,9 +78,9 @@ def on_torch(given: Givens, seed: int) -> Stopped:
     from compare.run import torch_side
 
     net = torch_side.filled(torch_side.build(NET), given, torch.float64, "cpu")
-    updater = torch.optim.SGD(net.parameters(), lr=0.2)
+    updater = torch.optim.SGD(net.parameters(), lr=RATE)
     to_side = partial(torch_side.tensor, dtype=torch.float64, device="cpu")
-    stopping, (losses, right) = trained("torch", net, updater, seed, to_side)
+    stopping, losses, right = trained("torch", net, updater, seed, to_side)
     kept = {path: torch_side.numpy(values) for path, values in net.named_parameters()}
     return Stopped(losses, stopping.best_epoch, right, kept)
 
@@ -83,7 +88,7 @@ def on_torch(given: Givens, seed: int) -> Stopped:
 def on_jax(given: Givens, seed: int) -> Stopped:
     from flax import nnx
 
-    from compare.run import jax_train, state
+    from compare.run import jax_leaves, jax_train, state
 
     program = jax_train.Program(NET, given, "float64", "cpu")
 
@@ -92,10 +97,10 @@ def on_jax(given: Givens, seed: int) -> Stopped:
 
     with program.settings():
         net = program.leaves.merged(program.filled(given))
-        rule = target.named("optim.SGD", "jax")(lr=0.2)
+        rule = target.named("optim.SGD", "jax")(lr=RATE)
         updater = nnx.Optimizer(net, rule, wrt=nnx.Param)
-        stopping, (losses, right) = trained("jax", net, updater, seed, to_side)
-        kept = program.told("", jax_train.values(nnx.state(net, nnx.Param)))
+        stopping, losses, right = trained("jax", net, updater, seed, to_side)
+        kept = program.told("", jax_leaves.values(nnx.state(net, nnx.Param)))
     return Stopped(
         losses, stopping.best_epoch, right, {k: np.asarray(v) for k, v in kept.items()}
     )

@@ -78,7 +78,7 @@ class Update:
         """The tree, those that are spared weight decay apart."""
         if not self.training.undecayed:
             return [tree] * len(self.groups)
-        spared = {k for k in tree if any(part in k for part in self.training.undecayed)}
+        spared = {k for k in tree if self.training.spares(k)}
         return [
             {k: v for k, v in tree.items() if k not in spared},
             {k: v for k, v in tree.items() if k in spared},
@@ -100,13 +100,10 @@ def moments(state: list[Any]) -> Tree:
 
 def made(schedule: Call, lr: float | None) -> Any:
     """The schedule with the base rate `lr`, and the schedules among its arguments."""
-
-    def argument(value: Any) -> Any:
-        if isinstance(value, Call):
-            return made(value, lr)
-        return [argument(one) for one in value] if isinstance(value, list) else value
-
-    arguments = {name: argument(value) for name, value in schedule.arguments.items()}
+    arguments = {
+        name: target.mapped(value, lambda inner: made(inner, lr))
+        for name, value in schedule.arguments.items()
+    }
     function = target.named(schedule.target, "jax")
     reads_rate = "lr" in inspect.signature(function).parameters
     return function(lr, **arguments) if reads_rate else function(**arguments)

@@ -33,7 +33,10 @@ def own(training: Training, seed: int) -> dict[str, np.ndarray]:
 
     torch.manual_seed(seed)
     state = torch_side.build(training).state_dict()
-    return {path: torch_side.numpy(values).astype(np.float64) for path, values in state.items()}
+    return {
+        path: torch_side.numpy(values.double() if values.is_floating_point() else values)
+        for path, values in state.items()
+    }
 
 
 def stored(checkpoint: str, leaves: list[Leaf]) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from compare.cases.case import Call, Given, Pair
@@ -57,11 +57,16 @@ def arguments(case: Pair, side: str) -> tuple[dict[str, Any], dict[str, Any]]:
         for name, value in arguments.items():
             if isinstance(value, Given):
                 arguments[name] = array(value, generator(0, case.name, name))
-            elif isinstance(value, Call):
-                arguments[name] = made(value, side)
-            elif isinstance(value, list):
-                arguments[name] = [made(x, side) if isinstance(x, Call) else x for x in value]
+            else:
+                arguments[name] = mapped(value, lambda call: made(call, side))
     return init, options
+
+
+def mapped(value: Any, make: Callable[[Call], Any]) -> Any:
+    """`value` with what `make` makes of it if it is a Call, or of each Call in a list."""
+    if isinstance(value, list):
+        return [mapped(one, make) for one in value]
+    return make(value) if isinstance(value, Call) else value
 
 
 def made(call: Call, side: str) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from compare.run.draw import Givens
 from compare.run.objective import EVALUATIONS, objective
 from compare.run.record import Record
 from compare.run.torch_update import Update, default_dtype
+
+Arrays = dict[str, np.ndarray]
 
 
 def train(
@@ -37,6 +39,7 @@ def train(
         model = torch_side.filled(torch_side.build(training), given, dtype, device).train()
         update = Update(training, dict(model.named_parameters()))
     goal = objective(training, "torch")
+    kept = partial(torch_side.kept_buffers, model, given)
     for batch in batches:
         with default_dtype(dtype):
             torch_side.fill_masks(model, batch.masks, dtype, device)
@@ -45,14 +48,13 @@ def train(
             (losses.sum() if training.by_hand else losses.mean()).backward()
             loss = {"loss": torch_side.numpy(losses.mean())}
             # In a function of its own, so that no array of a step outlives it: they are large.
-            yield (_brief if twin else _whole)(update, loss, len(batch.arrays[0]), model, given)
+            size = len(batch.arrays[0])
+            yield _brief(update, loss, size) if twin else _whole(update, loss, size, kept)
     if test:
         yield Record("torch", precision, evaluated(training, model, test, dtype, device))
 
 
-def _whole(
-    update: Update, loss: dict[str, np.ndarray], size: int, model: Any, given: Givens
-) -> Record:
+def _whole(update: Update, loss: Arrays, size: int, buffers: Callable[[], Arrays]) -> Record:
     arrays = {**update.rates(), **loss}
     arrays |= {f"grad/{k}": gradient(p) for k, p in update.parameters.items()}
     arrays |= update.clipped()
@@ -61,16 +63,13 @@ def _whole(
     arrays |= update.moments()
     after = {k: torch_side.numpy(p) for k, p in update.parameters.items()}
     arrays |= {f"update/{k}": after[k] - before[k] for k in after}
-    arrays |= torch_side.kept_buffers(model, given)
-    precision = str(loss["loss"].dtype)
+    narrow = loss["loss"].dtype == np.float32
     return Record(
-        "torch", precision, arrays, parameters=after if precision == "float32" else {}
+        "torch", loss["loss"].dtype.name, arrays | buffers(), parameters=after if narrow else {}
     )
 
 
-def _brief(
-    update: Update, loss: dict[str, np.ndarray], size: int, model: Any, given: Givens
-) -> Record:
+def _brief(update: Update, loss: Arrays, size: int) -> Record:
     update.clipped()
     update.step(size)
     after = {k: torch_side.numpy(p) for k, p in update.parameters.items()}
@@ -99,5 +98,4 @@ def evaluated(
         )
         for arrays in test_inputs(training, test)
     ]
-    model.train()
     return evaluation(test, [{k: torch_side.numpy(v) for k, v in p.items()} for p in parts])

@@ -31,7 +31,7 @@ class Update:
 
     def _groups(self) -> list[dict[str, Any]]:
         """The parameters, those that are spared weight decay apart."""
-        spared = {k: spares(self.training, k) for k in self.parameters}
+        spared = {k: self.training.spares(k) for k in self.parameters}
         if not any(spared.values()):
             return [{"params": list(self.parameters.values())}]
         decayed = [p for k, p in self.parameters.items() if not spared[k]]
@@ -84,20 +84,12 @@ class Update:
         return found
 
 
-def spares(training: Training, path: str) -> bool:
-    """Whether weight decay spares the parameter at torch's `path`."""
-    return any(part in path for part in training.undecayed)
-
-
 def made(schedule: Call, optimizer: torch.optim.Optimizer) -> Any:
     """The schedule of `optimizer`, and the schedules among its arguments."""
-
-    def argument(value: Any) -> Any:
-        if isinstance(value, Call):
-            return made(value, optimizer)
-        return [argument(one) for one in value] if isinstance(value, list) else value
-
-    arguments = {name: argument(value) for name, value in schedule.arguments.items()}
+    arguments = {
+        name: target.mapped(value, lambda inner: made(inner, optimizer))
+        for name, value in schedule.arguments.items()
+    }
     return target.named(schedule.target, "torch")(optimizer, **arguments)
 
 
