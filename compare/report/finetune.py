@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from compare.measure import environment
-from compare.report.plot import figure, svg
+from compare.report.plot import PAIR, TORCH, figure, svg
 
 METRICS = ("accuracy", "f1")
-COLOURS = {"torch": "#ee4c2c", "jax": "#2a6fb0"}
+COLOURS = {"torch": TORCH, "jax": PAIR}
 Run = dict[str, Any]
 
 
@@ -29,10 +30,8 @@ def summary(runs: Sequence[Run]) -> dict[str, Any]:
         for side in dict.fromkeys(run["side"] for run in runs):
             values = [run[metric] for run in sorted(runs, key=lambda run: run["seed"])
                       if run["side"] == side]  # fmt: skip
-            mean = sum(values) / len(values)
-            spread = math.sqrt(
-                sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
-            )
+            mean = statistics.fmean(values)
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
             sides[side] = {
                 "runs": values,
                 "mean": mean,

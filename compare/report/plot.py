@@ -12,7 +12,8 @@ FLOOR = 1e-19
 """Where arrays that agree to the last bit are drawn: a logarithm has no zero."""
 
 PAIR, FAULT, CARELESS, OTHER = "#2a6fb0", "#c8322b", "#c77700", "#8a8a8a"
-SIDES = {"torch float64": ("#ee4c2c", "-"), "jax float64": (PAIR, "--")}
+TORCH = "#ee4c2c"
+SIDES = {"torch float64": (TORCH, "-"), "jax float64": (PAIR, "--")}
 
 
 def error_fall(results: Sequence[Result]) -> str:
@@ -67,9 +68,7 @@ def losses(result: Result) -> str:
     bounds = [max(f.bound, FLOOR) for f in found]
     middle.plot(at, bounds, color=OTHER, lw=1.0, ls=":", label="what rounding explains")
     middle.set(xlabel="step", yscale="log", title="the sides' gap in float64")
-    styles = zip(
-        facts["partings"].items(), (FAULT, "#ee4c2c", PAIR), ("-", ":", ":"), strict=True
-    )
+    styles = zip(facts["partings"].items(), (FAULT, TORCH, PAIR), ("-", ":", ":"), strict=True)
     for (label, curve), colour, style in styles:
         far = [max(x, FLOOR) for x in curve]
         right.plot(_steps(curve, every), far, color=colour, ls=style, lw=1.4, label=label)
