@@ -133,4 +133,6 @@ def output(name: str, records: Mapping[tuple[str, str], Record], side: str) -> F
         says = "" if alike else f"{t64} in torch, {j64} in the port"
         gap = 0.0 if alike else math.inf
         return Finding(name, "same" if alike else "different", gap=gap, says=says)
+    if t64 is not None and j64 is not None and side != "right" and j64.dtype.kind == "f":
+        j64 = j64.astype(t64.dtype)  # a naive port's width is its own affair
     return compare(name, t64, j64, t32, j32, NOTHING)

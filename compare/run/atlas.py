@@ -119,7 +119,7 @@ class Bench:
         def right(*arrays: Any) -> Any:
             return function(*arrays)
 
-        return self.sides(right, out=out, **givens).value("right")
+        return self.sides(right, out=out, raises=(), **givens).value("right")
 
 
 def names_of(given: Given | str | np.ndarray) -> str:

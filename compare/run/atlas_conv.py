@@ -1,7 +1,6 @@
 """The atlas: Conv2d, the class, and conv2d, the function."""
-
 # pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
-# pyright: reportArgumentType=false
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
 """The atlas: where ports of convolutions and of flattened features go wrong."""
+# pyright: reportOptionalMemberAccess=false, reportOptionalSubscript=false
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
