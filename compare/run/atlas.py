@@ -54,7 +54,10 @@ class Facts:
 
 def run(row: Row, seed: int) -> Facts:
     """Calls the row's function. Raises NotHere where something is missing."""
+    import torch
+
     function = target.named(row.target, "torch")
+    torch.manual_seed(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return function(Bench(row.run, seed))
