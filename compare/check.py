@@ -42,6 +42,8 @@ def check(
         for precision in PRECISIONS:
             record = torch_side.run(case, drawn[case.name], precision, seed, device)
             records[case.name]["torch", precision] = record
+            if precision == "float64" and not record.error:
+                record.spread = torch_side.spread(case, drawn[case.name], record, seed, device)
     ready = [case for case in cases if not any(r.error for r in records[case.name].values())]
     for precision in PRECISIONS:
         given = [drawn[case.name] for case in ready]

@@ -189,3 +189,62 @@ def test_relative_errors_are_told_from_rounding_at_any_scale(seed, power, size):
     assert verdict == "different"
     margin = FLOAT64_MARGIN * UNIT["float64"]
     assert finding(values * (1 + margin / 4), values, t32=values, j32=values).verdict == "same"
+
+
+# One wrong element, far smaller than the largest, or than what torch's float32 loses.
+
+WIDE = T64 * np.array([1e6, 1.0, 1e-3, 1e-6, 1e-9])
+SPREAD = np.abs(WIDE) * UNIT["float64"] * RNG.uniform(0, 2, WIDE.shape)
+
+
+def wide(j64: np.ndarray, casts=NO_CASTS, spread: np.ndarray | None = SPREAD):
+    t32, j32 = rounded(WIDE), rounded(j64)
+    return compare("output/0", WIDE, j64, t32, j32, casts, spread)
+
+
+def test_a_wrong_tiny_element_can_not_hide_behind_a_large_maximum():
+    wrong = WIDE.copy()
+    wrong[1, 4] *= 1 + 1e-6  # 1e-21 of the largest
+    found = wide(wrong)
+    assert found.verdict == "different"
+    assert found.gap < found.bound
+    assert "element (1, 4)" in found.says
+    assert wide(wrong, spread=None).verdict == "same"
+
+
+def test_a_tiny_element_that_went_through_float32_is_a_leak():
+    narrowed = WIDE.copy()
+    narrowed[1, 3] = np.float32(narrowed[1, 3])
+    casts = {"torch": (), "jax": ("float64 -> float32 at x.py:1 (f)",)}
+    assert wide(narrowed, casts).verdict == "leak"
+    assert wide(narrowed).verdict == "different"
+
+
+def test_elements_of_rounding_alone_are_the_same():
+    """Gradients that are zero but for rounding: torch's may be exactly zero by luck."""
+    dust = np.where(np.indices(T64.shape).sum(0) % 3, 1e-17, 0.0) * T64
+    spread = np.where(np.indices(T64.shape).sum(0) % 2, np.abs(dust), 0.0) + 0.0
+    spread[0, 0] = 1e-17
+    other = np.roll(dust, 1)
+    found = compare("grad/bias", dust, other, 1e-9 * T64, 1e-9 * T64[::-1], NO_CASTS, spread)
+    assert found.verdict == "same"
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_correct_elements_of_any_size_are_the_same(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(3, 7)) * 10.0 ** rng.integers(-12, 12, (3, 7))
+    unit = UNIT["float64"]
+    spread = np.abs(values) * unit * rng.uniform(0, 2, values.shape)
+    j64 = values * (1 + unit * rng.integers(-40, 40, values.shape))
+    found = compare("x", values, j64, rounded(values), rounded(j64), NO_CASTS, spread)
+    assert found.verdict == "same"
+
+
+def test_elements_that_are_not_finite_are_left_to_their_own_check():
+    special = WIDE.copy()
+    special[0, :3] = [np.nan, np.inf, -np.inf]
+    spread = np.where(np.isfinite(special), SPREAD, np.nan)
+    same = rounded(special)
+    found = compare("x", special, special.copy(), same, same, NO_CASTS, spread)
+    assert found.verdict == "same"

@@ -5,7 +5,8 @@ s = max|T64|. Rounding differences shrink by 2^29 from float32 to float64, seman
 
     same function   e(J64) <= K64 * u64 * max(1, e(T32) / u32)
 
-torch's own float32 error measures how much this computation amplifies rounding.
+torch's own float32 error measures how much this computation amplifies rounding. Elements are
+judged one by one as well: see elements.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from compare.judge.thresholds import CARE_BITS, CARE_FLOOR, FLOAT64_MARGIN, UNIT
+from compare.judge.elements import Farthest, farthest
+from compare.judge.thresholds import (
+    CARE_BITS,
+    CARE_FLOOR,
+    ELEMENT_MARGIN,
+    FLOAT64_MARGIN,
+    UNIT,
+)
 from compare.judge.verdict import Finding, Verdict, worst_of
 from compare.run.record import Record
 
@@ -49,6 +57,7 @@ def judge(
             t32.arrays.get(name),
             j32.arrays.get(name),
             casts,
+            t64.spread.get(name),
         )
         for name in dict.fromkeys([*t64.arrays, *j64.arrays])
     )
@@ -89,8 +98,9 @@ def compare(
     t32: np.ndarray | None,
     j32: np.ndarray | None,
     casts: Mapping[str, tuple[str, ...]],
+    spread: np.ndarray | None = None,
 ) -> Finding:
-    """The finding on one array."""
+    """The finding on one array; without its `spread` elements are not judged one by one."""
     if t64 is None or j64 is None:
         side = "JAX" if t64 is None else "torch"
         return Finding(name, "different", says=f"only the {side} side has this array")
@@ -98,6 +108,7 @@ def compare(
         t64, j64 = _real_pairs(t64), _real_pairs(j64)
         t32 = t32 if t32 is None else _real_pairs(t32)
         j32 = j32 if j32 is None else _real_pairs(j32)
+        spread = spread if spread is None else np.stack([spread, spread], axis=-1)
     shape = tuple(t64.shape)
     if t64.shape != j64.shape:
         says = f"shape {shape} in torch, {tuple(j64.shape)} in JAX (in torch's order of axes)"
@@ -110,7 +121,7 @@ def compare(
     specials = _specials_differ(t64, j64)
     if specials:
         return Finding(name, "different", shape, gap=math.inf, says=specials)
-    return same_function(name, t64, j64, t32, j32, casts)
+    return same_function(name, t64, j64, t32, j32, casts, spread)
 
 
 def exact(name: str, torch: np.ndarray, jax: np.ndarray) -> Finding:
@@ -137,6 +148,7 @@ def same_function(
     t32: np.ndarray | None,
     j32: np.ndarray | None,
     casts: Mapping[str, tuple[str, ...]],
+    spread: np.ndarray | None = None,
 ) -> Finding:
     """Two float64 arrays of one shape, with NaN and inf in the same places."""
     scale = _largest(t64)
@@ -155,9 +167,14 @@ def same_function(
     bits = math.log2(max(jax32, CARE_FLOOR) / max(torch32, CARE_FLOOR))
     gap32 = error(j32, t32, scale) if t32 is not None else math.inf
     shape, noise = tuple(t64.shape), torch32 > 0.5
-    finding = Finding(name, "same", shape, gap, bound, torch32, jax32, bits, gap32, noise)
+    found = Farthest() if spread is None else farthest(t64, j64, t32, j32, spread)
+    finding = Finding(
+        name, "same", shape, gap, bound, torch32, jax32, bits, gap32, found.roundings, noise
+    )
     if not gap <= bound:
         return _differs(finding, t64, j64, casts)
+    if found.roundings > ELEMENT_MARGIN:
+        return _element_differs(finding, found, t64, j64, t32, casts)
     if bits > CARE_BITS:
         says = (
             f"JAX loses {bits:.1f} bits more than torch in float32 ({jax32:.2g}, {torch32:.2g})"
@@ -175,6 +192,27 @@ def _differs(
         f"{finding.bound:.1g}; worst at {where}: torch {t64[where]:.9g}, JAX {j64[where]:.9g}"
     )
     as_float32 = finding.gap <= FLOAT64_MARGIN * max(U32, finding.torch32)
+    if as_float32 and any(casts.values()):
+        return _with(finding, "leak", f"{says}. {_casts(casts)}")
+    return _with(finding, "different", says)
+
+
+def _element_differs(
+    finding: Finding,
+    found: Farthest,
+    t64: np.ndarray,
+    j64: np.ndarray,
+    t32: np.ndarray | None,
+    casts: Mapping[str, tuple[str, ...]],
+) -> Finding:
+    """One element is off while the array as a whole is not."""
+    where = found.where
+    says = (
+        f"element {where} is off by {found.roundings:.2g} of its own roundings in float64, "
+        f"behind a larger maximum: torch {t64[where]:.9g}, JAX {j64[where]:.9g}"
+    )
+    narrow = 0.0 if t32 is None else abs(float(t32[where]) - t64[where])
+    as_float32 = found.gap <= FLOAT64_MARGIN * max(U32 * abs(t64[where]), narrow)
     if as_float32 and any(casts.values()):
         return _with(finding, "leak", f"{says}. {_casts(casts)}")
     return _with(finding, "different", says)

@@ -12,6 +12,9 @@ UNIT = {"float64": 2.0**-53, "float32": 2.0**-24}
 FLOAT64_MARGIN = 2.0**10
 """K64: how many roundings, each amplified as torch's own float32 error shows, count as none."""
 
+ELEMENT_MARGIN = 2.0**10
+"""How many of its own roundings one element may be off; a good pair's reached 10."""
+
 CARE_BITS = 5.0
 """Bits that a float32 result may lose beyond what torch loses; a good pair reached 3.8."""
 

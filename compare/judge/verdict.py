@@ -19,6 +19,7 @@ class Finding:
     bound    the largest gap that rounding explains for this array
     torch32, jax32   each side's own float32 error against its own float64 run
     bits     float32 bits that JAX loses beyond torch
+    element  how many of its own roundings the farthest element is off; see elements.py
     noise    the array is zero but for rounding, so agreement says little
     """
 
@@ -31,6 +32,7 @@ class Finding:
     jax32: float = 0.0
     bits: float = 0.0
     gap32: float = 0.0
+    element: float = 0.0
     noise: bool = False
     says: str = ""
 
@@ -89,8 +91,9 @@ def from_dict(plain: dict[str, Any]) -> Verdict:
 
 
 def _finding(plain: dict[str, Any]) -> Finding:
-    numbers = ("gap", "bound", "torch32", "jax32", "bits", "gap32")
-    return Finding(**{**plain, **{name: float(plain[name]) for name in numbers}})
+    numbers = ("gap", "bound", "torch32", "jax32", "bits", "gap32", "element")
+    read = {name: float(plain[name]) for name in numbers if name in plain}
+    return Finding(**{**plain, **read})
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -52,6 +52,24 @@ def givens(case: Pair, leaves: list[Leaf], seed: int) -> Givens:
         leaves={leaf.path: leaf_array(leaf, keyed(leaf.path)) for leaf in leaves},
         masks={path: array(given, keyed(path)) for path, given in case.masks.items()},
         owners={leaf.path: leaf for leaf in leaves},
+    )
+
+
+def jittered(given: Givens, off: float, twin: int) -> Givens:
+    """`given` with each number x that is no integer made x (1 + off) or x (1 - off)."""
+
+    def moved(kind: str, name: str, values: np.ndarray) -> np.ndarray:
+        if values.dtype.kind not in "fc":
+            return values
+        sides = generator(twin, "jitter", kind, name).choice([-1.0, 1.0], values.shape)
+        # A label of -1.0 or a pixel of exactly 0.0 would be something else.
+        return np.where(values == np.rint(values), values, values * (1 + off * sides))
+
+    return replace(
+        given,
+        inputs={name: moved("input", name, x) for name, x in given.inputs.items()},
+        leaves={path: moved("leaf", path, x) for path, x in given.leaves.items()},
+        cotangents=[moved("cotangent", str(i), x) for i, x in enumerate(given.cotangents)],
     )
 
 

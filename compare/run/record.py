@@ -17,6 +17,7 @@ class Record:
     """`arrays` by name; `casts`, the narrowing casts seen on the way; `error`, if it failed.
 
     `unsupported` marks an error that says the side lacks the feature, not that it broke.
+    `spread` says by name how far each element moved at most from inputs one float64 ulp off.
     `parameters` are those after a step of training, by path: only their distance is judged.
     """
 
@@ -26,6 +27,7 @@ class Record:
     casts: tuple[str, ...] = ()
     error: str = ""
     unsupported: bool = False
+    spread: dict[str, np.ndarray] = field(default_factory=dict)
     parameters: dict[str, np.ndarray] = field(default_factory=dict)
 
 

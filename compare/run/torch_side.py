@@ -11,8 +11,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from compare.cases.case import Case, Pair
 from compare.run import target
-from compare.run.draw import Givens, Leaf, cotangent
+from compare.run.draw import Givens, Leaf, cotangent, jittered
 from compare.run.record import Record, failed
+
+TWINS = 4
+ULP = 2.0**-52
+"""Of float64: the distance from 1 to the next number."""
 
 
 def build(case: Pair) -> torch.nn.Module:
@@ -51,6 +55,24 @@ def run(case: Case, given: Givens, precision: str, seed: int, device: str = "cpu
         return _run(case, given, precision, seed, device)
     except Exception as error:
         return failed("torch", precision, error)
+
+
+def spread(
+    case: Case, given: Givens, record: Record, seed: int, device: str = "cpu"
+) -> dict[str, np.ndarray]:
+    """How far each element of `record`, of float64, moves at most in TWINS more runs.
+
+    Each begins from inputs, leaves and cotangents one ulp off. Arrays of integers, and those
+    whose shape a twin changes, are left out; so is a twin that torch refuses.
+    """
+    found: dict[str, np.ndarray] = {}
+    for twin in range(TWINS):
+        moved = run(case, jittered(given, ULP, twin), "float64", seed, device).arrays
+        for name, values in record.arrays.items():
+            other = moved.get(name)
+            if values.dtype.kind in "fc" and other is not None and other.shape == values.shape:
+                found[name] = np.maximum(found.get(name, 0.0), np.abs(other - values))
+    return found
 
 
 def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> Record:
