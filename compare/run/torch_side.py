@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from compare.cases.case import Case, Pair
 from compare.run import target
 from compare.run.draw import Givens, Leaf, cotangent, jittered
 from compare.run.record import Record, failed
+from compare.run.torch_audit import NarrowingCasts
 
 TWINS = 4
 ULP = 2.0**-52
@@ -175,23 +175,3 @@ def pull_back(
         name: torch.zeros_like(leaf) if grad is None else grad
         for (name, leaf), grad in zip(wanted.items(), found, strict=True)
     }
-
-
-class NarrowingCasts(TorchDispatchMode):
-    """Notes every operation that takes a float64 tensor and gives a narrower floating one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: set[str] = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        given = [x for x in target.flatten([args, kwargs]) if isinstance(x, torch.Tensor)]
-        if any(x.dtype == torch.float64 for x in given):
-            made = [x for x in target.flatten(result) if isinstance(x, torch.Tensor)]
-            if any(x.is_floating_point() and x.element_size() < 8 for x in made):
-                self._seen.add(str(func))
-        return result
-
-    def seen(self) -> tuple[str, ...]:
-        return tuple(sorted(self._seen))
