@@ -183,12 +183,12 @@ def fast_variance(bench: Bench) -> Facts:
         return normalization.layer_norm(x, (256,))
 
     far = draw("n=8 w=256", mean=1e4)
-    facts = bench.sides(in_torch, naive, right, x=far)
+    facts = bench.sides(in_torch, naive, right, care=True, x=far)
     for name, side in (("torch", "torch"), ("Flax", "naive"), ("jax_impl", "right")):
         error = np.abs(facts.value(side, 0, "float32") - facts.value("torch")).max()
         facts.note(**{f"{name}_error_in_float32": error})
     exact = torch.tensor(bench.array("x", far))
-    slow = bench.sides(two_pass, x=far)
+    slow = bench.sides(two_pass, care=True, x=far)
     two = np.abs(slow.value("right", 0, "float32") - F.layer_norm(exact, (256,)).numpy())
     return facts.note(Flax_error_with_two_passes=two.max())
 
