@@ -50,7 +50,9 @@ def check(
         found = jax_side.run(ready, given, precision, device, quick or None)
         for case, record in zip(ready, found, strict=True):
             records[case.name]["jax", precision] = record
-    verdicts = [judge(case.name, records[case.name], case.may_be_empty) for case in cases]
+    verdicts = [
+        judge(case.name, records[case.name], case.may_be_empty, case.flat) for case in cases
+    ]
     share = (time.perf_counter() - started) / max(1, len(cases))
     return [
         dataclasses.replace(verdict, expect=case.expect, why=case.why, seconds=share)

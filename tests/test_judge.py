@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compare.cases.case import Case, draw
+from compare.check import check
 from compare.judge.agree import compare, judge
 from compare.judge.thresholds import CARE_BITS, FLOAT64_MARGIN, UNIT
 from compare.run.record import Record, failed
@@ -151,6 +155,51 @@ def test_a_comparison_of_zeros_is_an_error():
     verdict = judge("case", records(zeros, zeros))
     assert verdict.verdict == "error"
     assert "zeros" in verdict.says
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"output/0": T64, "grad/x": np.zeros((4, 5))},
+        {"output/0": T64, "grad/x": 1e-17 * T64},  # a softmax's sum pulled back: dust
+        {"output/0": T64},
+    ],
+    ids=["flat", "orthogonal", "constant"],
+)
+def test_gradients_that_can_not_fail_are_an_error_unless_the_case_says_so(given):
+    found = records(given, given)
+    dust = found["torch", "float32"].arrays
+    if "grad/x" in given and given["grad/x"].any():
+        dust["grad/x"] = rounded(1e-9 * T64[::-1])
+    found["torch", "float64"].spread = {name: np.zeros((4, 5)) for name in given}
+    verdict = judge("case", found, may_be_flat=False)
+    assert verdict.verdict == "error"
+    assert "gradient is zero" in verdict.says or "constant" in verdict.says
+    assert judge("case", found, may_be_flat=True).verdict == "same"
+
+
+def test_a_sum_of_a_softmax_is_reported_as_vacuous():
+    """Pulled back through check itself: the cotangent of a lone sum can't reach the scores."""
+    case = Case(
+        "activation.softmax",
+        {"input": draw("n=3 c=5")},
+        options={"dim": 1},
+        name="the sum of a softmax",
+        torch="test_judge:summed_softmax",
+        jax="test_judge:summed_softmax",
+        out=("n",),
+    )
+    (verdict,) = check([case], quick=True)
+    assert verdict.verdict == "error"
+    assert "orthogonal" in verdict.says
+
+
+def summed_softmax(input, dim):
+    """On either side, by the array's own methods."""
+    scores = (
+        (input - input.max()).exp() if torch.is_tensor(input) else jnp.exp(input - input.max())
+    )
+    return (scores / scores.sum(dim)[:, None]).sum(dim)
 
 
 def test_empty_arrays_still_need_equal_shapes():

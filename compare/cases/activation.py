@@ -44,7 +44,7 @@ def _elementwise(function: str) -> list[Case]:
         *vary(Case(name, _X, options=needed), {}, *changes),
         *vary(Case(layer, _X, init=needed), {}, *changes),
         Case(name, {"input": _KINKS}, options=needed, name=f"{name}(at the kinks)"),
-        Case(name, {"input": _FAR}, options=needed, name=f"{name}(far out)"),
+        Case(name, {"input": _FAR}, options=needed, name=f"{name}(far out)", flat=True),
     ]
 
 

@@ -168,10 +168,12 @@ class Case(Pair):
 
     out       axis names of the outputs, one string each; () takes the first input's names where
               the rank agrees
+    flat      every gradient is zero here, which is the point: else such a check is vacuous
     mutates   function arguments that torch changes in place and JAX returns after its outputs
     """
 
     out: tuple[str, ...] = ()
+    flat: bool = False
     mutates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

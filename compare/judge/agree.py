@@ -34,11 +34,13 @@ def judge(
     case: str,
     records: Mapping[tuple[str, str], Record],
     may_be_empty: bool = False,
+    may_be_flat: bool = True,
 ) -> Verdict:
     """The verdict on `case` from its four records, keyed by (side, precision).
 
     A side that failed makes it `unsupported` or `error`, with that side's own words. A case
-    that compared no number at all, or only zeros, is an `error`: such a check cannot fail.
+    that compared no number at all, or only zeros, is an `error`: such a check cannot fail. So
+    is one whose gradients are all zero, unless it `may_be_flat`.
     """
     failures = [record for record in records.values() if record.error]
     if failures:
@@ -61,7 +63,9 @@ def judge(
         )
         for name in dict.fromkeys([*t64.arrays, *j64.arrays])
     )
-    vacuous = vacuity(findings, t64.arrays, may_be_empty)
+    vacuous = vacuity(findings, t64.arrays, may_be_empty) or (
+        "" if may_be_empty or may_be_flat else flatness(findings, t64)
+    )
     if vacuous and worst_of([one.verdict for one in findings] or ["same"]) == "same":
         return Verdict(case, "error", findings, says=vacuous)
     verdict = worst_of([one.verdict for one in findings])
@@ -88,6 +92,21 @@ def vacuity(
         return "nothing was compared: every array is empty"
     if all(one.noise for one in findings):
         return "nothing was compared but zeros: choose inputs that give numbers"
+    return ""
+
+
+def flatness(findings: tuple[Finding, ...], t64: Record) -> str:
+    """Why the gradients, or outputs that have none, could not have failed, or ""."""
+    pulled = [one for one in findings if one.array.startswith("grad/")]
+    if pulled and all(one.noise for one in pulled):
+        return (
+            "every gradient is zero but for rounding: the function is flat at these inputs, or "
+            "what was pulled back is orthogonal to all that its outputs can do (the sum of a "
+            "softmax is constant); choose other inputs, or another cotangent"
+        )
+    moves = [one for name, one in t64.spread.items() if name.startswith("output/")]
+    if not pulled and moves and not any(np.any(one) for one in moves):
+        return "the outputs are constant: they don't move with the inputs"
     return ""
 
 
