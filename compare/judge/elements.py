@@ -40,11 +40,12 @@ def farthest(
     spread: np.ndarray,
 ) -> Farthest:
     """Of floats of one shape; `spread` is |T64' - T64|. What is not finite is left out."""
-    gaps = np.abs(j64 - t64)
-    own = np.maximum(spread, U64 * np.abs(t64))
-    for narrow, wide in ((t32, t64), (j32, j64)):
-        if narrow is not None and narrow.shape == wide.shape:
-            own = np.maximum(own, U64 / U32 * np.abs(narrow.astype(np.float64) - wide))
+    with np.errstate(invalid="ignore"):  # inf - inf
+        gaps = np.abs(j64 - t64)
+        own = np.maximum(spread, U64 * np.abs(t64))
+        for narrow, wide in ((t32, t64), (j32, j64)):
+            if narrow is not None and narrow.shape == wide.shape:
+                own = np.maximum(own, U64 / U32 * np.abs(narrow.astype(np.float64) - wide))
     moved = spread[np.isfinite(spread) & (spread > 0)]
     own = np.maximum(own, np.median(moved) if moved.size else 0.0)
     judged = np.isfinite(gaps) & np.isfinite(own) & (gaps > 0)
