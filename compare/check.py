@@ -26,11 +26,26 @@ def check(
 
     `quick` compiles float32 as cheaply as float64: enough to tell the function, not the care.
     """
+    started = time.perf_counter()
+    found = recorded(cases, seed, device, quick)
+    verdicts = [
+        judge(case.name, found[case.name], case.may_be_empty, case.flat) for case in cases
+    ]
+    share = (time.perf_counter() - started) / max(1, len(cases))
+    return [
+        dataclasses.replace(verdict, expect=case.expect, why=case.why, seconds=share)
+        for case, verdict in zip(cases, verdicts, strict=True)
+    ]
+
+
+def recorded(
+    cases: Sequence[Case], seed: int = 0, device: str = "cpu", quick: bool = False
+) -> dict[str, dict[tuple[str, str], Record]]:
+    """The records of `cases` by name, then by (side, precision); a side that failed ends it."""
     from compare.run import torch_side  # torch before jax: the other order can crash
 
     from compare.run import jax_side  # isort: skip
 
-    started = time.perf_counter()
     drawn: dict[str, Givens] = {}
     records: dict[str, dict[tuple[str, str], Record]] = {case.name: {} for case in cases}
     for case in cases:
@@ -50,14 +65,7 @@ def check(
         found = jax_side.run(ready, given, precision, device, quick or None)
         for case, record in zip(ready, found, strict=True):
             records[case.name]["jax", precision] = record
-    verdicts = [
-        judge(case.name, records[case.name], case.may_be_empty, case.flat) for case in cases
-    ]
-    share = (time.perf_counter() - started) / max(1, len(cases))
-    return [
-        dataclasses.replace(verdict, expect=case.expect, why=case.why, seconds=share)
-        for case, verdict in zip(cases, verdicts, strict=True)
-    ]
+    return records
 
 
 def locate(case: Case, seed: int = 0, device: str = "cpu") -> list[Place]:

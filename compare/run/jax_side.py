@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from compare.cases.case import Case
+from compare.cases.case import Case, Given
 from compare.run import state, target
 from compare.run.audit import narrowing_casts
 from compare.run.draw import Givens
@@ -74,24 +74,48 @@ def settings(precision: str, device: str) -> Iterator[None]:
 
 
 def execute(programs: Sequence[Program], precision: str, quick: bool) -> dict[str, Record]:
-    """Compiles `programs` together, runs them once, and reads their arrays."""
+    """Compiles `programs` together, runs them, and reads their arrays.
+
+    Programs that differ in nothing but numbers share one compile: the first of each kind is
+    compiled, and called again with the arrays of the others.
+    """
     if not programs:
         return {}
+    kinds = alike(programs)
+    firsts = [kind[0] for kind in kinds]
 
     def together(arguments: list[tuple]) -> list[dict]:
         # One inner jit a case, so that the audit can tell the cases apart in the jaxpr.
-        calls = [jax.jit(one.call) for one in programs]
+        calls = [jax.jit(one.call) for one in firsts]
         return [call(*given) for call, given in zip(calls, arguments, strict=True)]
 
-    traced = jax.jit(together).trace([one.arguments for one in programs])
+    traced = jax.jit(together).trace([one.arguments for one in firsts])
     options = QUICK_COMPILE if quick and jax.default_backend() == "cpu" else None
     compiled = traced.lower().compile(compiler_options=options)
-    results = jax.device_get(compiled([one.arguments for one in programs]))
-    casts = narrowing_casts(traced.jaxpr, len(programs))
-    return {
-        one.case.name: Record("jax", precision, read(one, result), seen)
-        for one, result, seen in zip(programs, results, casts, strict=True)
-    }
+    casts = narrowing_casts(traced.jaxpr, len(firsts))
+    records = {}
+    for turn in range(max(map(len, kinds))):
+        taken = [kind[min(turn, len(kind) - 1)] for kind in kinds]
+        results = jax.device_get(compiled([one.arguments for one in taken]))
+        for one, result, seen in zip(taken, results, casts, strict=True):
+            records[one.case.name] = Record("jax", precision, read(one, result), seen)
+    return records
+
+
+def alike(programs: Sequence[Program]) -> list[list[Program]]:
+    """`programs` in groups that trace to the same: they differ in the numbers of their arrays."""
+    groups: dict[tuple[str, ...], list[Program]] = {}
+    for one in programs:
+        case, (diff, rest, cotangents) = one.case, one.arguments
+        # An array among the arguments of a call is drawn by the case's name (target.arguments)
+        # and stands in the program as a constant.
+        called = [*(case.init or {}).values(), *case.options.values()]
+        name = case.name if any(isinstance(value, Given) for value in called) else "-"
+        plain = replace(case, name=name, inputs={}, mutates=())
+        leaves = [(k, x.shape, str(x.dtype)) for k, x in [*diff.items(), *rest.items()]]
+        told = (tuple(diff), case.mutates, [np.shape(x) for x in cotangents])
+        groups.setdefault((repr(plain), repr(leaves), repr(told)), []).append(one)
+    return list(groups.values())
 
 
 def read(one: Program, result: dict) -> dict[str, np.ndarray]:
