@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compare.atlas import atlas
 from compare.bench import bench, report
 from compare.calibrate import calibrate
 from compare.command import fail, write_results
@@ -130,6 +131,7 @@ def run(
 app.command()(train)
 app.command()(finetune)
 app.command()(data)
+app.command()(atlas)
 app.command()(bench)
 app.command()(report)
 app.command()(calibrate)

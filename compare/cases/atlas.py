@@ -13,8 +13,7 @@ from typing import Any
 
 FAMILIES = (
     *("conv", "conv_port", "pool", "norm", "norm_port", "dropout", "loss", "loss_port"),
-    *("attention", "autodiff", "tensor", "optim", "optim_plain", "train", "network"),
-    *("precision", "text", "finetune"),
+    *("attention", "autodiff", "tensor"),
 )
 OUTCOMES = ("holds", "does not hold", "not here", "error")
 

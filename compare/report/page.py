@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from compare.report import plot
+from compare.report import atlas, plot
 from compare.report.document import Result
 
 WATCHED = ("train", "finetune", "long")
@@ -16,15 +16,11 @@ WATCHED = ("train", "finetune", "long")
 
 
 def write_page(file: Path, results: Sequence[Result], summary: dict[str, Any]) -> None:
-    """Writes the page of `results` to `file`."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["sci"] = scientific
+    """Writes the page of `results` to `file`, with the atlas where one lies beside it.
+
+    Raises ValueError where that one can't be read.
+    """
+    environment = templates()
     pairs = [result for result in results if not result.planted]
     suites = dict.fromkeys(result.suite for result in pairs)
     runs = [r for r in pairs if r.suite in WATCHED and r.verdict.facts.get("losses")]
@@ -39,8 +35,27 @@ def write_page(file: Path, results: Sequence[Result], summary: dict[str, Any]) -
         rates=plot.rates(schedules) if schedules else "",
         studies=[r for r in pairs if "pairings" in r.verdict.facts],
         error_fall=plot.error_fall(results),
+        atlas=atlas.read(file.parent),
     )
     file.write_text(page)
+
+
+def write_atlas(file: Path, said: Mapping[str, Any]) -> None:
+    """Writes the page of an atlas alone to `file`."""
+    file.write_text(templates().get_template("atlas.html").render(atlas=said))
+
+
+def templates() -> jinja2.Environment:
+    """The templates of this folder."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(sci=scientific, gap=atlas.gap, number=atlas.number)
+    return environment
 
 
 def scientific(value: float) -> str:
