@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from compare.cases.case import Case, Study
 from compare.cases.training import Training
 from compare.judge.agree import judge
-from compare.judge.locate import Place, better, places
 from compare.judge.trajectory import Step, judge_run
 from compare.judge.verdict import Verdict
 from compare.run import target
@@ -66,37 +65,6 @@ def recorded(
         for case, record in zip(ready, found, strict=True):
             records[case.name]["jax", precision] = record
     return records
-
-
-def locate(case: Case, seed: int = 0, device: str = "cpu") -> list[Place]:
-    """Where `case`, a module's, differs: each module within it compared by itself.
-
-    Empty where every module agrees by itself and so does the whole.
-    """
-    from compare.run import isolate, torch_side  # torch before jax
-
-    from compare.run import jax_side  # isort: skip
-
-    given = givens(case, torch_side.leaves(case), seed)
-    whole = {"torch": torch_side.run(case, given, "float64", seed, device)}
-    if whole["torch"].error:
-        raise ValueError(f"{case.name}: {whole['torch'].error}")
-    parts = isolate.isolated(case, given, device)
-    cases = [(one, part) for part in parts for one in part.cases]
-    cases.append((case, isolate.Isolated("", given, (case,))))
-    records: list[dict[tuple[str, str], Record]] = [{} for _ in cases]
-    for precision in PRECISIONS:
-        for found, (one, part) in zip(records, cases, strict=True):
-            found["torch", precision] = torch_side.run(one, part.given, precision, seed, device)
-        pairs = [(one, part.given) for one, part in cases]
-        named = [dataclasses.replace(one, name=str(i)) for i, (one, _) in enumerate(pairs)]
-        done = jax_side.run(named, [given for _, given in pairs], precision, device, True)
-        for found, record in zip(records, done, strict=True):
-            found["jax", precision] = record
-    verdicts: dict[str, list[Verdict]] = {}
-    for found, (one, part) in zip(records, cases, strict=True):
-        verdicts.setdefault(part.path, []).append(judge(one.name, found))
-    return places({path: better(several) for path, several in verdicts.items()})
 
 
 def check_study(study: Study, seed: int = 0) -> Verdict:

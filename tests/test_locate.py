@@ -8,9 +8,9 @@ import pytest
 
 from compare.cases.bert import CASES as BERT
 from compare.cases.case import Case, call, draw
-from compare.check import locate
 from compare.judge.locate import places, within
 from compare.judge.verdict import Verdict
+from compare.locate import locate
 
 LENET = Case(
     "lenet.LeNet",
@@ -55,6 +55,7 @@ def test_two_faults_are_two_places_in_the_order_of_computing():
 
 def test_layer_norm_within_bert():
     whole = next(case for case in BERT if "SequenceClassification" in case.target)
+    assert whole.init is not None
     size = whole.init["config"].arguments["hidden_size"]
     path = "bert.encoder.layer.0.attention.output.LayerNorm"
     norm = call("normalization.LayerNorm", normalized_shape=size, eps=1e-5)

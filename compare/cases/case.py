@@ -105,6 +105,13 @@ def call(target: str, **arguments: Any) -> Call:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """Where an input stands among the arguments that a module is called with."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Pair:
     """A target that stands on both sides, how it is built, and what is expected of it.
 
@@ -120,6 +127,7 @@ class Pair:
     jax_attach            modules that it is given instead, by path
     within                only the module at this path is compared
     expect    the verdict that is right for it
+    cause     the name of the known cause (judge/cause.py) of a planted fault
     why       what this pair can tell apart that others cannot
     """
 
@@ -136,7 +144,9 @@ class Pair:
     jax_options: Mapping[str, Any] = field(default_factory=dict)
     jax_attach: Mapping[str, Call] = field(default_factory=dict)
     within: str = ""
+    jax_within: str = ""
     expect: str = "same"
+    cause: str = ""
     why: str = ""
     name: str = ""
 
@@ -170,11 +180,14 @@ class Case(Pair):
               the rank agrees
     flat      every gradient is zero here, which is the point: else such a check is vacuous
     mutates   function arguments that torch changes in place and JAX returns after its outputs
+    called    how a module is called, where that is not by its inputs in order: positional and
+              named arguments, nested at will, with a Slot where an input stands
     """
 
     out: tuple[str, ...] = ()
     flat: bool = False
     mutates: tuple[str, ...] = ()
+    called: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

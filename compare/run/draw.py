@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from compare.cases.case import Given, Pair
@@ -32,13 +34,17 @@ class Leaf:
 
 @dataclass
 class Givens:
-    """What both sides are handed, as NumPy in torch's order of axes."""
+    """What both sides are handed, as NumPy in torch's order of axes.
+
+    built   the modules themselves, by side, where they are at hand and need not be made
+    """
 
     inputs: dict[str, np.ndarray]
     leaves: dict[str, np.ndarray]
     masks: dict[str, np.ndarray]
     owners: dict[str, Leaf]
     cotangents: list[np.ndarray] = field(default_factory=list)
+    built: dict[str, Any] = field(default_factory=dict)
 
 
 def givens(case: Pair, leaves: list[Leaf], seed: int) -> Givens:
@@ -88,6 +94,21 @@ def generator(seed: int, *names: str) -> np.random.Generator:
 def representable(values: np.ndarray) -> np.ndarray:
     """`values` rounded to float32, as float64; NaN and inf stay."""
     return np.asarray(values, np.float64).astype(np.float32).astype(np.float64)
+
+
+def narrowed(given: Givens, precision: str) -> Givens:
+    """`given` with each floating number rounded to bfloat16 or float16, to be exact in it."""
+    dtype = np.dtype(getattr(ml_dtypes, precision, None) or precision)
+
+    def exact(values: np.ndarray) -> np.ndarray:
+        return values.astype(dtype).astype(np.float64) if values.dtype.kind == "f" else values
+
+    return replace(
+        given,
+        inputs={name: exact(values) for name, values in given.inputs.items()},
+        leaves={path: exact(values) for path, values in given.leaves.items()},
+        cotangents=[exact(values) for values in given.cotangents],
+    )
 
 
 def array(given: Given, rng: np.random.Generator) -> np.ndarray:

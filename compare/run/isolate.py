@@ -14,22 +14,32 @@ from typing import Any
 import numpy as np
 import torch
 
-from compare.cases.case import Case, Given
+from compare.cases.case import Case, Given, Slot
 from compare.run import target, torch_side
 from compare.run.draw import Givens
 
 # By rank, how torch names the axes of an array with channels; other arrays have no channel.
 CHANNELS = {3: "n c l", 4: "n c h w", 5: "n c d h w"}
 
+CALLS = 3
+"""How many calls of one module are compared, each with arrays of other shapes."""
+
 
 @dataclass
 class Watched:
-    """One call of the module at `path`: its arrays in, and the cotangents of its arrays out."""
+    """One call of the module at `path`.
+
+    inputs      its arrays in, by the name of their slot in `called`
+    called      its positional and named arguments, a Slot where an array stands
+    cotangents  what is pulled back through its arrays out
+    leaf        whether it has no module within
+    """
 
     path: str
-    inputs: list[np.ndarray]
-    options: dict[str, Any]
-    outputs: list[torch.Tensor]
+    inputs: dict[str, np.ndarray]
+    called: tuple[tuple, dict]
+    leaf: bool
+    outputs: list[torch.Tensor] = field(default_factory=list)
     cotangents: list[np.ndarray] = field(default_factory=list)
 
 
@@ -40,63 +50,99 @@ class Isolated:
     path: str
     given: Givens
     cases: tuple[Case, ...]
+    leaf: bool
 
 
 def isolated(case: Case, given: Givens, device: str = "cpu") -> list[Isolated]:
     """Every module within `case` that is called with arrays, in the order of being done.
 
-    A module is done before the one that it stands in; one that is called twice is taken at its
-    first call.
+    A module is done before the one that it stands in; one that is called several times is
+    taken at its first call, and at the first with arrays of other shapes.
     """
     return [
-        Isolated(one.path, givens_of(one, given), tuple(cases_of(one, case)))
+        Isolated(one.path, givens_of(one, given), tuple(cases_of(one, case)), one.leaf)
         for one in watch(case, given, device)
         if one.path
     ]
 
 
-def watch(case: Case, given: Givens, device: str) -> list[Watched]:
-    """Runs torch's side in float64 and notes the first call of every module."""
-    model = torch_side.filled(torch_side.build(case), given, torch.float64, device)
-    model.train(case.train)
-    seen: dict[str, Watched] = {}
+class Watch:
+    """Notes the calls of every module of a model, by hooks."""
 
-    def hook(path: str):
-        def note(module: Any, args: tuple, options: dict, result: Any) -> None:
-            arrays = target.flatten(result)
-            plain = all(isinstance(one, torch.Tensor) for one in (*args, *arrays))
-            if path in seen or not plain or not args:
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.calls: list[Watched] = []
+        self._open: list[Watched | None] = []
+        self._seen: set[tuple] = set()
+        for path, module in model.named_modules():
+            leaf = next(module.children(), None) is None
+            module.register_forward_pre_hook(self._enter(path, leaf), with_kwargs=True)
+            module.register_forward_hook(self._leave, with_kwargs=True)
+
+    def _enter(self, path: str, leaf: bool):
+        def enter(module: Any, args: tuple, options: dict) -> None:
+            # Before the call: a module that works in place changes its inputs.
+            inputs: dict[str, np.ndarray] = {}
+            try:
+                called = slotted(args, inputs), slotted(options, inputs)
+            except TypeError:
+                self._open.append(None)
                 return
-            for one in arrays:
-                if one.requires_grad:
-                    one.retain_grad()
-            inputs = [torch_side.numpy(one) for one in args]
-            seen[path] = Watched(path, inputs, dict(options), arrays)
+            shapes = (path, *((name, array.shape) for name, array in inputs.items()))
+            fresh = bool(inputs) and shapes not in self._seen
+            fresh = fresh and sum(one[0] == path for one in self._seen) < CALLS
+            if fresh:
+                self._seen.add(shapes)
+            self._open.append(Watched(path, inputs, called, leaf) if fresh else None)
 
-        return note
+        return enter
 
-    for path, module in model.named_modules():
-        module.register_forward_hook(hook(path), with_kwargs=True)
+    def _leave(self, module: Any, args: tuple, options: dict, result: Any) -> None:
+        one = self._open.pop()
+        arrays = target.flatten(result)
+        if one is None or not arrays or not all(isinstance(x, torch.Tensor) for x in arrays):
+            return
+        for array in arrays:
+            if array.requires_grad:
+                array.retain_grad()
+        one.outputs = arrays
+        self.calls.append(one)
+
+
+def slotted(part: Any, inputs: dict[str, np.ndarray]) -> Any:
+    """`part` with a Slot for each array, which goes to `inputs`; TypeError for an object."""
+    if isinstance(part, torch.Tensor):
+        name = f"input{len(inputs)}"
+        inputs[name] = torch_side.numpy(part)
+        return Slot(name)
+    if isinstance(part, dict):
+        return {key: slotted(one, inputs) for key, one in part.items()}
+    if isinstance(part, list | tuple):
+        return type(part)([slotted(one, inputs) for one in part])
+    if part is None or isinstance(part, bool | int | float | str):
+        return part
+    raise TypeError(f"a {type(part).__name__} is no array and no plain value")
+
+
+def watch(case: Case, given: Givens, device: str) -> list[Watched]:
+    """Runs torch's side in float64 and notes the calls of every module."""
+    model = torch_side.filled(torch_side.made(case, given), given, torch.float64, device)
+    model.train(case.train)
+    watching = Watch(model)
     _, options = target.arguments(case, "torch")
-    inputs = [
-        torch_side.tensor(values, torch.float64, device).requires_grad_(
-            case.inputs[name].grad and values.dtype.kind == "f"
-        )
-        for name, values in given.inputs.items()
-    ]
-    outputs = target.flatten(model(*inputs, **options))
+    inputs = torch_side.inputs_of(case, given, torch.float64, device)
+    outputs = target.flatten(torch_side.apply(model, inputs, options, case))
     pairs = [
         (out, torch.as_tensor(cotangent).to(out))
         for out, cotangent in zip(outputs, given.cotangents, strict=True)
         if out.requires_grad
     ]
     torch.autograd.backward([out for out, _ in pairs], [cotangent for _, cotangent in pairs])
-    for one in seen.values():
+    for one in watching.calls:
         one.cotangents = [
             np.zeros(out.shape) if out.grad is None else torch_side.numpy(out.grad)
             for out in one.outputs
         ]
-    return list(seen.values())
+    return watching.calls
 
 
 def givens_of(one: Watched, given: Givens) -> Givens:
@@ -107,24 +153,22 @@ def givens_of(one: Watched, given: Givens) -> Givens:
         return {k.removeprefix(start): v for k, v in named.items() if k.startswith(start)}
 
     return Givens(
-        inputs={f"input{i}": values for i, values in enumerate(one.inputs)},
+        inputs=one.inputs,
         leaves=within(given.leaves),
         masks=within(given.masks),
         owners={path: replace(leaf, path=path) for path, leaf in within(given.owners).items()},
         cotangents=one.cotangents,
+        built={side: target.descend(whole, one.path) for side, whole in given.built.items()},
     )
 
 
 def cases_of(one: Watched, case: Case) -> Iterator[Case]:
     """The module's case with its inputs' channels last on the JAX side, and as they are."""
-    masks = {
-        path.removeprefix(f"{one.path}."): mask
-        for path, mask in case.masks.items()
-        if path.startswith(f"{one.path}.")
-    }
+    start = f"{one.path}."
+    masks = {k.removeprefix(start): v for k, v in case.masks.items() if k.startswith(start)}
     for names in (CHANNELS, {}):
-        axes = [names.get(values.ndim) or _plain(values.ndim) for values in one.inputs]
-        if names and not any("c" in axis.split() for axis in axes):
+        axes = {k: names.get(x.ndim) or _plain(x.ndim) for k, x in one.inputs.items()}
+        if names and not any("c" in axis.split() for axis in axes.values()):
             continue
         outs = tuple(names.get(out.ndim) or _plain(out.ndim) for out in one.outputs)
         yield replace(
@@ -132,10 +176,12 @@ def cases_of(one: Watched, case: Case) -> Iterator[Case]:
             name=f"{case.name} at {one.path}",
             within=one.path,
             inputs={
-                f"input{i}": Given(sized(axis, values), grad=values.dtype.kind == "f")
-                for i, (axis, values) in enumerate(zip(axes, one.inputs, strict=True))
+                name: Given(sized(axes[name], values), grad=values.dtype.kind == "f")
+                for name, values in one.inputs.items()
             },
-            options=one.options,
+            options={},
+            jax_options={},
+            called=one.called,
             masks=masks,
             out=outs,
         )

@@ -29,6 +29,12 @@ def build(case: Pair) -> nnx.Module:
     return set_mode(nnx.eval_shape(make), case.train)
 
 
+def made(pair: Pair, given: Givens) -> nnx.Module:
+    """The module that is at hand, or the one of `pair`, with shapes for leaves."""
+    module = given.built.get("jax")
+    return build(pair) if module is None else set_mode(module, pair.train)
+
+
 def set_mode(module: Any, train: bool) -> nnx.Module:
     module.train() if train else module.eval()
     return module
@@ -46,7 +52,7 @@ class Leaves:
 
     def __init__(self, pair: Pair, given: Givens) -> None:
         """Raises AttributeError where the module has no slot for a mask."""
-        self.graph, abstract = nnx.split(build(pair))
+        self.graph, abstract = nnx.split(made(pair, given))
         self.flat = {dotted(path): (path, var) for path, var in nnx.to_flat_state(abstract)}
         if absent := pair.masks.keys() - self.flat.keys():
             raise AttributeError(

@@ -103,7 +103,7 @@ def execute(programs: Sequence[Program], precision: str, quick: bool) -> dict[st
 
 
 def alike(programs: Sequence[Program]) -> list[list[Program]]:
-    """`programs` in groups that trace to the same: they differ in the numbers of their arrays."""
+    """`programs` in groups that trace to the same: they differ in numbers alone."""
     groups: dict[tuple[str, ...], list[Program]] = {}
     for one in programs:
         case, (diff, rest, cotangents) = one.case, one.arguments
@@ -205,7 +205,8 @@ def module_forward(
         given_now = {**diff, **rest}
         masks = {name: given_now[name] for name in given.masks}
         module = leaves.merged({k: given_now[torch_path[k]] for k in leaves.carried} | masks)
-        outputs = target.flatten(module(*(given_now[name] for name in case.inputs), **options))
+        args, named = target.called(case, given_now)
+        outputs = target.flatten(module(*args, **named, **options))
         after = values(nnx.state(module))
         buffers = {
             torch_path[k]: after[k] for k in leaves.carried if not leaves.is_parameter(k)

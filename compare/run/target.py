@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from compare.cases.case import Call, Given, Pair
+from compare.cases.case import Call, Case, Given, Pair, Slot
 from compare.run.draw import array, generator
 
 SIDES = ("torch", "jax")
@@ -85,7 +85,23 @@ def attach(module: Any, case: Pair, side: str) -> Any:
             holder[int(name)] = part
         else:
             setattr(holder, name, part)
-    return descend(module, case.within)
+    return descend(module, (side == "jax" and case.jax_within) or case.within)
+
+
+def called(case: Case, inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The positional and named arguments, besides its options, that a module is called with."""
+    if case.called is None:
+        return tuple(inputs[name] for name in case.inputs), {}
+
+    def filled(part: Any) -> Any:
+        if isinstance(part, Slot):
+            return inputs[part.name]
+        if isinstance(part, Mapping):
+            return {key: filled(one) for key, one in part.items()}
+        return type(part)(map(filled, part)) if isinstance(part, list | tuple) else part
+
+    args, named = case.called
+    return filled(args), filled(named)
 
 
 def descend(module: Any, path: str) -> Any:

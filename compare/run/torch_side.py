@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,11 @@ def build(case: Pair) -> torch.nn.Module:
     init, _ = target.arguments(case, "torch")
     init = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in init.items()}
     return target.attach(target.resolve(case, "torch")(**init), case, "torch")
+
+
+def made(case: Pair, given: Givens) -> torch.nn.Module:
+    """A module to fill: a copy of the one that is at hand, or what the constructor makes."""
+    return copy.deepcopy(given.built["torch"]) if "torch" in given.built else build(case)
 
 
 def leaves(case: Pair) -> list[Leaf]:
@@ -78,20 +84,17 @@ def spread(
 def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> Record:
     dtype = getattr(torch, precision)
     _, options = target.arguments(case, "torch")
-    inputs = {
-        name: tensor(values, dtype, device).requires_grad_(
-            case.inputs[name].grad and values.dtype.kind in "fc" and name not in case.mutates
-        )
-        for name, values in given.inputs.items()
-    }
+    inputs = inputs_of(case, given, dtype, device)
     if case.is_class:
-        call = filled(build(case), given, dtype, device).train(case.train)
+        call = filled(made(case, given), given, dtype, device).train(case.train)
         parameters = dict(call.named_parameters())
     else:
         call, parameters = target.resolve(case, "torch"), {}
         options = {**options, **{k: tensor(v, dtype, device) for k, v in given.masks.items()}}
     with NarrowingCasts() as casts:
-        outputs = target.flatten(apply(call, inputs, options, case.is_class))
+        # Views: the audit's tracker of modules cannot have a leaf for a module's input.
+        views = {k: x.view_as(x) if x.requires_grad else x for k, x in inputs.items()}
+        outputs = target.flatten(apply(call, views, options, case))
         if len(given.cotangents) < len(outputs):
             given.cotangents = [
                 cotangent(case, i, tuple(out.shape), seed) for i, out in enumerate(outputs)
@@ -106,9 +109,24 @@ def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> R
     return Record("torch", precision, arrays, casts.seen())
 
 
-def apply(call: Any, inputs: dict, options: dict, positional: bool) -> Any:
-    """Functions are called by torch's argument names; a module's forward by position."""
-    return call(*inputs.values(), **options) if positional else call(**inputs, **options)
+def apply(call: Any, inputs: dict, options: dict, case: Case) -> Any:
+    """Functions are called by torch's argument names; a module's forward as the case says."""
+    if not case.is_class:
+        return call(**inputs, **options)
+    args, named = target.called(case, inputs)
+    return call(*args, **named, **options)
+
+
+def inputs_of(
+    case: Case, given: Givens, dtype: torch.dtype, device: str
+) -> dict[str, torch.Tensor]:
+    """Fresh inputs; those are asked for a gradient whose gradient the case compares."""
+    return {
+        name: tensor(values, dtype, device).requires_grad_(
+            case.inputs[name].grad and values.dtype.kind in "fc" and name not in case.mutates
+        )
+        for name, values in given.inputs.items()
+    }
 
 
 def tensor(values: np.ndarray, dtype: torch.dtype, device: str) -> torch.Tensor:
