@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -43,114 +46,150 @@ def bench(
         float, typer.Option(min=1, help="Seconds that an arm may take to compile or answer.")
     ] = 1800.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Arms that compile at a time; 0: by the machine.")
+    ] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
         "out/bench"
     ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from --out's results.")
+    ] = False,
+    until: Annotated[
+        float, typer.Option(min=0, help="Seconds after which to stop; 0: when all is done.")
+    ] = 0.0,
     trace: Annotated[
         bool, typer.Option("--trace", help="Also write a profile of some steps of each arm.")
     ] = False,
 ) -> None:
     """Time torch against JAX: ratios with their intervals, rates, compile times, memory.
 
-    Writes bench.json (raw samples and knobs with it) and bench.md to --out, after each
-    workload. Exit status: 0 all arms ran and agreed, 1 one did not, 2 wrong use, 3 stopped
-    before the end.
+    Writes bench.json (raw samples and knobs with it) to --out after each workload, bench.md
+    and bench.html at the end. Exit status: 0 all arms ran and agreed, 1 one did not, 2 wrong
+    use, 3 stopped before the end.
     """
     from rich.console import Console
 
-    from compare.measure import figures
-    from compare.measure.arms import PRECISIONS, UnknownArm, refused
-    from compare.measure.arms import arms as chosen
-    from compare.measure.rounds import Plan, run
-    from compare.measure.workers import Lost
-    from compare.measure.workloads import SIZES, UnknownWorkload, workloads
-    from compare.report.bench import markdown, summary
+    from compare.measure.course import Plan
+    from compare.measure.figures import NotResults, Result, document
+    from compare.measure.prepare import probes
+    from compare.measure.session import held, items, session, troubles
+    from compare.measure.workloads import SIZES, workloads
+    from compare.report.bench import summary
 
-    where = device.value
+    began, where = time.monotonic(), device.value
     size = size or {"cpu": "cpu"}.get(where, "gpu")
     if size not in SIZES:
         fail(f"--size must be one of {', '.join(SIZES)}, got {size!r}")
-    names = [name.strip() for name in arms.split(",") if name.strip()]
-    precisions = [name.strip() for name in precision.split(",") if name.strip()]
-    if not precisions:
-        fail(f"--precision names none of {', '.join(PRECISIONS)}")
+    names, precisions = _split(arms), _split(precision)
+    _checked(precisions, where)
+    profiles = str(out / "traces") if trace else ""
+    plan = Plan(
+        size,
+        where,
+        threads,
+        budget,
+        ci / 100,
+        limit=limit,
+        jobs=jobs,
+        seed=seed,
+        trace=profiles,
+    )
     try:
         if workload == ["list"]:
-            for one in workloads(size):
-                print(one.name)
+            print("\n".join(one.name for one in workloads(size)))
             return
-        every = chosen(None if names == ["list"] else names, where)
         if names == ["list"]:
-            for arm in every:
-                print(f"{arm.name:<28}{arm.mode}, {arm.tuning}")
+            _list_arms(where)
             return
-        wanted = workloads(size, workload)
-    except (UnknownArm, UnknownWorkload) as error:
+        todo = items(plan, precisions, workload, names)
+        results: list[Result] = held(out, plan) if resume else []
+    except (LookupError, NotResults) as error:
         fail(str(error))
-    for name in precisions:
-        if why := refused(name, where):
-            fail(why)
-    profiles = str(out / "traces") if trace else ""
-    plan = Plan(size, where, threads, budget, ci / 100, limit=limit, seed=seed, trace=profiles)
     console = Console()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    results: list[figures.Result] = []
-    status = 0
+    stopped = False
     try:
-        with console.status("") as live:
-            for one in wanted:
-                for name in precisions:
-                    try:
-                        course = run(one, name, every, plan, live.update)
-                    except Lost as error:
-                        console.print(f"{one.name}, {name}: no reference: {error}")
-                        status = 1
-                        continue
-                    results.append(figures.result(course, plan))
-                    _write(out, figures.document(results, plan), markdown)
-                    console.print(summary(results[-1:]), highlight=False, soft_wrap=True)
-                    for row in results[-1]["rows"]:
-                        if row["lost"] and row["kind"] != "unsupported":
-                            status = 1
-                            words = f"  {row['arm']}: {row['kind']}: {row['lost']}"
-                            console.print(words, highlight=False, soft_wrap=True, markup=False)
+        with (
+            console.status("") as live,
+            probes([a for i in todo for a in i.arms], plan) as kept,
+        ):
+            plan = replace(plan, probes=kept)
+            ends = began + until if until else math.inf
+            for found in session(todo, plan, out, results, live.update, ends):
+                if found is None:
+                    console.print("the time is over; --resume goes on")
+                    stopped = True
+                    continue
+                console.print(summary([found]), highlight=False, soft_wrap=True)
+                for words in troubles(found):
+                    console.print(f"  {words}", highlight=False, soft_wrap=True, markup=False)
     except KeyboardInterrupt:
         console.print("stopped")
-        status = 3
-    console.print(f"results: {out / 'bench.json'}, {out / 'bench.md'}")
-    raise typer.Exit(status)
-
-
-def _write(out: Path, document: dict, markdown) -> None:
-    from compare.measure.figures import save
-
-    try:
-        save(out / "bench.json", document)
-        (out / "bench.md").write_text(markdown(document))
+        stopped = True
     except OSError as error:
         fail(f"can't write to {out}: {error.strerror or error}")
+    if results:
+        _pages(out / "bench.html", [document(results, plan)])
+        console.print(f"results: {out / 'bench.html'}, and .md and .json beside it")
+    status = 1 if any(troubles(one) for one in results) else 0
+    raise typer.Exit(3 if stopped else status)
+
+
+def _split(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _checked(precisions: list[str], device: str) -> None:
+    from compare.measure.arms import PRECISIONS, refused
+
+    if not precisions:
+        fail(f"--precision names none of {', '.join(PRECISIONS)}")
+    for name in precisions:
+        if why := refused(name, device):
+            fail(why)
+
+
+def _list_arms(device: str) -> None:
+    from compare.measure.arms import ARMS
+
+    for arm in ARMS:
+        if device in arm.devices:
+            print(f"{arm.name:<28}{arm.mode}, {arm.tuning}")
+
+
+def _pages(page: Path, documents: list[dict]) -> None:
+    """The HTML page, and the same as Markdown beside it."""
+    from compare.report.bench import markdown
+    from compare.report.bench_page import write_page
+
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.with_suffix(".md").write_text(markdown(documents))
+        write_page(page, documents)
+    except OSError as error:
+        fail(f"can't write to {page.parent}: {error.strerror or error}")
 
 
 def report(
-    files: Annotated[list[Path], typer.Argument(help="Results of portbench bench.")],
-    out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = Path(
-        "out/bench/report.md"
-    ),
+    files: Annotated[
+        list[Path], typer.Argument(help="bench.json of portbench bench; a folder that has one.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The page to write; the same as .md beside it.")
+    ] = Path("out/bench/report.html"),
 ) -> None:
     """Merge results of several machines into one page; of the same figure the later counts.
 
     Exit status: 0 written, 2 wrong use.
     """
-    from compare.measure.figures import NotResults, load, merged
-    from compare.report.bench import markdown
+    from compare.measure.figures import NotResults, load
 
+    if out.suffix != ".html":
+        fail(f"--out must end in .html, got {out}")
     try:
         documents = [load(path) for path in files]
-        page = markdown({**documents[-1], "results": merged(documents)})
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page)
     except NotResults as error:
         fail(str(error))
-    except OSError as error:
-        fail(f"can't write to {out}: {error.strerror or error}")
+    _pages(out, documents)
     print(out)

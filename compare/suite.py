@@ -11,6 +11,7 @@ from typing import Any
 from compare.cases.case import Case, Pair, Study
 from compare.cases.training import Training
 from compare.judge.verdict import Verdict
+from compare.measure.environment import jax_cache
 from compare.report.document import Result, Results
 from compare.run.pool import Lost, run_batches
 
@@ -73,9 +74,7 @@ def environment(device: str, jobs: int) -> dict[str, str]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found = {
         "OMP_NUM_THREADS": str(max(1, (cores or 1) // jobs)),
-        "JAX_COMPILATION_CACHE_DIR": str(cache_folder()),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        **jax_cache(str(cache_folder())),
     }
     if device == "cpu":
         found["JAX_PLATFORMS"] = "cpu"

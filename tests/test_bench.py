@@ -34,6 +34,7 @@ PLAN = rounds.Plan(
     width=0.5,
     limit=20.0,
     reference="test_bench_fakes:reference",
+    jobs=2,
 )
 
 

@@ -6,11 +6,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compare.measure.environment import jax_cache
+
 PRECISIONS = ("float32", "tf32", "bfloat16")
 """IEEE float32 throughout; float32 whose products may be TF32's; bfloat16."""
 
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "tf32": 2.0**-11, "bfloat16": 2.0**-8}
 """Unit roundoff of the products of each precision."""
+
+INDUCTOR = "inductor"
+"""Where torch.compile keeps what it made, in the folder of an arm's process."""
 
 BASELINE = "torch-eager"
 AGAIN = "torch-eager again"
@@ -74,13 +79,15 @@ COLUMNS = {
     "matched": ("torch-matched", "jax-matched"),
 }
 """Pairs of arms whose ratio is a column; the third, best effort, takes each side's fastest."""
+FEW = (BASELINE, AGAIN, "flax-plain", *COLUMNS["as shipped"], *COLUMNS["matched"])
+"""What runs where no arm is named, of workloads that are many or large: see Workload.few."""
 
 USUAL = {
     "cpu": (
         *(BASELINE, AGAIN, "torch-compile", "jax-jit", "jax-nnx.jit", "flax-plain"),
         *("torch-shipped", "jax-shipped", "torch-matched", "jax-matched"),
     ),
-    "cuda": tuple(arm.name for arm in ARMS),
+    "cuda": tuple(arm.name for arm in ARMS if arm.name != "torch-compile channels-last"),
     "tpu": ("jax-jit", "jax-nnx.jit", "flax-plain", "jax-shipped"),
 }
 """What runs where no arm is named."""
@@ -90,14 +97,18 @@ class UnknownArm(LookupError):
     """A name that no arm has, or that this device does not."""
 
 
-def arms(names: Sequence[str] | None, device: str) -> list[Arm]:
-    """The named arms, by whole name, the baseline first and its second self beside it."""
+def arms(names: Sequence[str] | None, device: str, few: bool = False) -> list[Arm]:
+    """The named arms, by whole name, the baseline first and its second self beside it.
+
+    Where none is named, the usual ones; of those some if `few`.
+    """
     here = {arm.name: arm for arm in ARMS if device in arm.devices}
     for name in names or ():
         if name not in here:
             known = ", ".join(here)
             raise UnknownArm(f"there is no arm {name!r} on {device}; there are {known}")
-    wanted = {*(names or USUAL[device]), BASELINE, AGAIN}
+    usual = [name for name in USUAL[device] if name in FEW or not few]
+    wanted = {*(names or usual), BASELINE, AGAIN}
     return [arm for name, arm in here.items() if name in wanted]
 
 
@@ -126,11 +137,9 @@ def environment(arm: Arm, device: str, threads: int, cache: str) -> dict[str, st
     `threads` bounds a CPU's; `cache` is a fresh folder for what compilers keep.
     """
     found = {
-        "TORCHINDUCTOR_CACHE_DIR": os.path.join(cache, "inductor"),
+        "TORCHINDUCTOR_CACHE_DIR": os.path.join(cache, INDUCTOR),
         "TRITON_CACHE_DIR": os.path.join(cache, "triton"),
-        "JAX_COMPILATION_CACHE_DIR": os.path.join(cache, "xla"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        **jax_cache(os.path.join(cache, "xla")),
         "JAX_PLATFORMS": {"cuda": "cuda,cpu"}.get(device, device),
         # Else the first process takes three quarters of a GPU that all arms share.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",

@@ -86,6 +86,15 @@ def frameworks() -> dict[str, Any]:
     }
 
 
+def jax_cache(folder: str) -> dict[str, str]:
+    """Variables by which JAX keeps all that it compiled in `folder`, however quick to make."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": folder,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+
+
 def available(device: str) -> str:
     """ "" if both sides can run on `device`, else what is missing and what to do."""
     import torch

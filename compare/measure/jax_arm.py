@@ -65,9 +65,8 @@ class Run:
         )
 
     def _compile(self) -> Callable[..., Any]:
-        donated = (0,) if self.job.arm.tuning != "shipped" else ()
         began = time.perf_counter()
-        lowered = jax.jit(self.made.call, donate_argnums=donated).lower(self.carry, self.given)
+        lowered = self._lowered()
         lowered_at = time.perf_counter()
         compiled = lowered.compile()
         self.facts |= {"trace": lowered_at - began, "compile": time.perf_counter() - lowered_at}
@@ -77,6 +76,10 @@ class Run:
             if size is not None:
                 self.facts[f"planned {name} bytes"] = size
         return compiled
+
+    def _lowered(self) -> Any:
+        donated = (0,) if self.job.arm.tuning != "shipped" else ()
+        return jax.jit(self.made.call, donate_argnums=donated).lower(self.carry, self.given)
 
     def step(self) -> None:
         self.carry, self.last = self.call(self.carry, self.given)
@@ -116,9 +119,7 @@ class Run:
             self.step()
             self.sync()
         else:
-            donated = (0,) if self.job.arm.tuning != "shipped" else ()
-            call = jax.jit(self.made.call, donate_argnums=donated)
-            call.lower(self.carry, self.given).compile()
+            self._lowered().compile()
         return time.perf_counter() - began
 
     def memory(self) -> dict[str, float]:

@@ -32,6 +32,7 @@ KNOBS = {
     "state": "after a step: new, or its old memory reused (in place, donated)",
     "optimizer": "one kernel for all parameters, or one or several for each",
     "allocator": "whether the device's memory is taken at once or as it is needed",
+    "host memory": "whether what was freed is kept in the process or given back and faulted in",
     "flags": "switches that change arithmetic or order: determinism, fast math, checks",
     "device": "its name",
     "threads": "that one step may use on the host's processor",
@@ -39,6 +40,9 @@ KNOBS = {
     "clocks": "governor and turbo of the processor; on a GPU the limits of its clocks",
     "versions": "of Python and of every package that counts",
 }
+
+KEPT = "PORTBENCH_KEEPS_MEMORY"
+"""Variable of a worker that told its allocator to give nothing back."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ def shared(device: str, precision: str) -> tuple[dict[str, str], dict[str, str]]
     found = machine()
     words = {
         "precision": precision,
+        "host memory": "kept" if os.environ.get(KEPT) == "True" else "as the system does",
         "processors": str(found["cores"]),
         "clocks": _clocks(device),
         "versions": ", ".join(f"{name} {one}" for name, one in versions().items()),

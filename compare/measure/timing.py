@@ -93,6 +93,12 @@ def block(one: Prepared, steps: int) -> Block:
     )
 
 
+def harness(steps: int = 20_000) -> float:
+    """Seconds of the host that the timed loop takes a step, beside the step."""
+    one = Prepared(step=nothing)
+    return min(block(one, steps).wall for _ in range(3)) / steps
+
+
 def latency(one: Prepared, calls: int, seconds: float) -> list[float]:
     """Seconds of single calls, each waited for."""
     found: list[float] = []
@@ -140,10 +146,13 @@ def resident() -> int:
         return 0
 
 
-def spin(work: np.ndarray | None = None, times: int = 12) -> float:
-    """The canary: seconds of a fixed piece of NumPy on one thread, on the wall."""
+def spin(work: np.ndarray | None = None, times: int = 12) -> tuple[float, float]:
+    """The canary: a fixed piece of NumPy on one thread, in seconds of (the wall, CPU).
+
+    On the wall it tells whether other work takes the processor, by CPU time its speed.
+    """
     work = np.linspace(0.1, 0.9, 1 << 14) if work is None else work
-    began = time.perf_counter()
+    began_cpu, began = time.process_time(), time.perf_counter()
     for _ in repeat(None, times):
         np.sqrt(work + 1.0).sum()
-    return time.perf_counter() - began
+    return time.perf_counter() - began, time.process_time() - began_cpu

@@ -48,6 +48,11 @@ def make(job: Job) -> Prepared:
     )
 
 
+def probe(device: str) -> None:
+    """Makes torch.compile try the machine's compiler and headers."""
+    torch.compile(lambda x: x + 1)(torch.ones(64, device=device))
+
+
 TWINS = 3
 
 
@@ -86,9 +91,7 @@ class Program:
         self.given = moved(drawn(job), off, twin)
         self.model: Any = None
         if workload.pair.is_class:
-            built = torch_side.build(workload.pair)
-            bare = replace(self.given, masks={})
-            self.model = torch_side.filled(built, bare, self.dtype, job.device)
+            self.model = self.filled(torch_side.build(workload.pair))
             self.model.train(workload.mode == "train" or workload.pair.train)
         self.memory_format = torch.contiguous_format
         if arm.channels_last and workload.layout:
@@ -100,6 +103,11 @@ class Program:
 
     def __call__(self) -> Any:
         return self.call()
+
+    def filled(self, model: Any) -> Any:
+        """`model` with the given leaves; the slots for masks stay as they are."""
+        bare = replace(self.given, masks={})
+        return torch_side.filled(model, bare, self.dtype, self.job.device)
 
     def run(self) -> Any:
         """Launches a step."""
@@ -183,8 +191,7 @@ class Layer(Program):
             call = self.model or target.resolve(case, "torch")
             shapes = [tuple(out.shape) for out in target.flatten(call(*self.inputs.values()))]
         if self.model is not None:  # the call has moved running statistics
-            bare = replace(self.given, masks={})
-            torch_side.filled(self.model, bare, self.dtype, self.job.device)
+            self.filled(self.model)
         drawn = [cotangent(case, i, shape, self.job.seed) for i, shape in enumerate(shapes)]
         self.cotangents = [self.held(one, self.job.device) for one in drawn]
 
@@ -205,8 +212,7 @@ class Layer(Program):
     def agreement(self) -> Arrays:
         graphed = self.job.arm.mode == "cudagraph"
         if self.model is not None:
-            bare = replace(self.given, masks={})
-            torch_side.filled(self.model, bare, self.dtype, self.job.device)
+            self.filled(self.model)
             if self.given.masks:
                 self.masked(self.given.masks)
         self.run() if graphed and self.given.masks else self()
@@ -321,8 +327,7 @@ class Trained(Program):
     @torch.no_grad()
     def restored(self) -> None:
         """The given leaves and an optimizer that has not moved, in the same memory."""
-        bare = replace(self.given, masks={})
-        torch_side.filled(self.model, bare, self.dtype, self.job.device)
+        self.filled(self.model)
         if self.update.optimizer is not None:
             for held in self.update.optimizer.state.values():
                 for value in held.values():

@@ -17,8 +17,11 @@ import numpy as np
 
 from compare.measure import timing
 from compare.measure.job import Job, thinned
+from compare.measure.knobs import KEPT
 from compare.measure.timing import Prepared
 from compare.run.target import named
+
+_TRIM, _MAPPED, _ARENAS = -1, -4, -8  # of glibc's mallopt
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ def serve(pipe: Connection, settings: Settings) -> None:
     """The worker's life: (verb, arguments) in, answers out, until the parent closes or dies."""
     follow(settings.parent)
     os.environ.update(settings.environment)
+    os.environ[KEPT] = str(keep_memory())
     if settings.log:
         words = os.open(settings.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(words, 1)
@@ -73,6 +77,19 @@ def follow(parent: int) -> None:
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
+def keep_memory() -> bool:
+    """Tells glibc to give no freed memory back and to map no array anew; whether it heard.
+
+    Else a step may fault hundreds of pages in or none, by how the heap happens to lie: two
+    identical processes were seen to differ by half (LeNet's step, 3.5 and 5.7 ms).
+    """
+    try:
+        tell = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(tell(_TRIM, 2**31 - 1) and tell(_MAPPED, 0) and tell(_ARENAS, 1))
+
+
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
@@ -97,11 +114,16 @@ class Desk:
 
     prepared: Prepared
 
+    def ready(self, make: str, side: str) -> None:
+        """Imports what `make` needs, its framework too."""
+        named(make, side)
+
     def prepare(self, job: Job) -> tuple[dict[str, Any], Any]:
         """(facts, manifest) of `job`, made ready."""
         make: Callable[[Job], Prepared] = named(job.arm.make, job.arm.side)
         self.prepared = make(job)
-        return dict(self.prepared.facts), self.prepared.manifest()
+        facts = {**self.prepared.facts, "prepared_peak": peak()}
+        return facts, self.prepared.manifest()
 
     def call(self, name: str, *arguments: Any) -> Any:
         """What a function of "package.module:name" returns in this process."""
@@ -117,8 +139,10 @@ class Desk:
         return timing.latency(self.prepared, calls, seconds)
 
     def after(self) -> dict[str, Any]:
-        """Once the rounds are over: peaks of memory, the feed, whether the loss is finite."""
+        """Once the rounds are over: peaks of memory, the feed, what the harness itself costs a
+        step, whether the loss is finite."""
         found: dict[str, Any] = {"host_peak": peak(), **self.prepared.memory()}
+        found["harness"] = timing.harness()
         if self.prepared.feed is not None:
             times = []
             for _ in range(5):

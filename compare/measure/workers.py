@@ -11,8 +11,9 @@ import tempfile
 from types import TracebackType
 from typing import Any, Self
 
-from compare.measure.arms import Arm, environment
+from compare.measure.arms import INDUCTOR, Arm, environment
 from compare.measure.worker import Failed, Settings, serve
+from compare.run.pool import ending
 
 
 class Lost(RuntimeError):
@@ -26,9 +27,12 @@ class Lost(RuntimeError):
 class Worker:
     """One process of one arm. `ask` raises Lost; after died and hung the process is gone."""
 
-    def __init__(self, arm: Arm, device: str, threads: int = 1) -> None:
+    def __init__(self, arm: Arm, device: str, threads: int = 1, probes: str = "") -> None:
+        """`probes`: a folder of what torch.compile keeps, which its cache begins with."""
         self.arm = arm
         self.folder = tempfile.mkdtemp(prefix="portbench-")
+        if probes and arm.side == "torch":
+            shutil.copytree(probes, os.path.join(self.folder, INDUCTOR))
         self.log = os.path.join(self.folder, "log")
         settings = Settings(
             environment(arm, device, threads, self.folder),
@@ -53,7 +57,7 @@ class Worker:
             self.process.join(5)
             said, code = self._last_words(), self.process.exitcode
             self.stop()
-            raise Lost("died", _ending(code) + (f"; it said: {said}" if said else "")) from None
+            raise Lost("died", ending(code) + (f"; it said: {said}" if said else "")) from None
         if isinstance(answer, Failed):
             raise Lost(answer.kind, answer.says)
         return answer
@@ -88,11 +92,3 @@ class Worker:
         except OSError:
             return ""
         return said[-1][:300] if said else ""
-
-
-def _ending(code: int | None) -> str:
-    if code == -signal.SIGKILL:
-        return "its process was killed (signal 9: often out of memory)"
-    if code is not None and code < 0:
-        return f"its process crashed (signal {-code})"
-    return f"its process ended (exit status {code})"

@@ -29,6 +29,7 @@ class Workload:
     tokens   (real, padded) in one step, where it has any
     plain    plain Flax's counterpart: a target and its arguments; None where there is none
     layout   whether torch may hold its arrays channels last in memory
+    few      whether, where no arm is named, only those of the columns run
     """
 
     name: str
@@ -40,6 +41,7 @@ class Workload:
     tokens: tuple[int, int] | None = None
     plain: Call | None = None
     layout: bool = False
+    few: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -125,7 +127,7 @@ def _layer(
     name: str, case: Case, flops: Count, samples: int, plain: Call | None = None, **more: Any
 ) -> list[Workload]:
     """Of a count of the forward call: the gradients of input and weight take as much each."""
-    shared = {"samples": samples, "plain": plain, **more}
+    shared = {"samples": samples, "plain": plain, "few": True, **more}
     return [
         Workload(f"{name}, forward", case, "forward", flops=flops, **shared),
         Workload(f"{name}, gradient", case, "gradient", flops=3 * flops, **shared),
@@ -233,12 +235,16 @@ def _resnet(name: str, size: str) -> list[Workload]:
         "image": draw(f"n={n} c=3 h={across} w={across}"),
         "label": labels(f"n={n}", classes),
     }
-    return _model(name, training, batch, resnet(name, n, across, classes), layout=True)
+    flops = resnet(name, n, across, classes)
+    few = size == "cpu" and name == "resnet50"  # its compiles take minutes there
+    return _model(name, training, batch, flops, layout=True, few=few)
 
 
 def _bert(name: str, config: dict[str, Any], size: str) -> list[Workload]:
     """On padded pairs; trained with its dropout, and without it, which alone can be matched."""
     n, s = {"tiny": (2, 8), "cpu": (8, 128), "gpu": (32, 128)}[size]
+    if size == "cpu" and not config:
+        n = 2  # of the base size each arm holds 2 GiB and more
     ids, kept, types = padded(n, s, config.get("vocab_size", 30522))
     real = int(sum(map(sum, kept)))
     whole = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
@@ -265,7 +271,9 @@ def _bert(name: str, config: dict[str, Any], size: str) -> list[Workload]:
     return [
         one
         for title, training, modes in kinds
-        for one in _model(title, training, batch, flops, modes, tokens=tokens)
+        for one in _model(
+            title, training, batch, flops, modes, tokens=tokens, few=size == "cpu"
+        )
     ]
 
 

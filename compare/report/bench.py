@@ -1,141 +1,233 @@
-"""A benchmark as Markdown: for a pull request, a step summary, the terminal."""
+"""A benchmark as Markdown, for a pull request, a step summary, the terminal; and its words,
+which the page has too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 Result = dict[str, Any]
 
-_HEADINGS = (
-    "arm", "ms a step", "p5 - p95", "over the first", "95 %", "verdict", "latency, ms",
-    "items/s", "of ceiling", "first call, s", "warm, s", "agreement",
-)  # fmt: skip
+COLUMNS = ("as shipped", "matched", "best effort")
+LEAD = (
+    "Every arm is a process of its own; arms take turns in rounds of opposite order. Ratios "
+    "are of times, with their 95 % interval: below 1 is faster. An arm has figures only where "
+    "outputs, gradients and weights after a step are those of torch in float64 within what "
+    "rounding explains."
+)
+MEANING = {
+    "as shipped": "each framework's defaults",
+    "matched": "the same in every recorded knob; refused, with the list, where one differs",
+    "best effort": "the fastest arm of each side",
+}
+BUSY = 1.15
+"""The canary's median over its least, from which on the machine is called busy."""
 
 
-def markdown(document: Result) -> str:
-    """All results: a table each, its columns, and what to know before they are read."""
-    machine, versions = document["machine"], document["versions"]
-    packages = ("python", "torch", "jax", "flax", "numpy")
-    lines = [
-        "# Torch against JAX, timed",
-        "",
-        f"{machine['processor']}, {machine['cores']} cores; "
-        + ", ".join(f"{name} {versions.get(name, '?')}" for name in packages)
-        + f"; {document['when']}.",
-        "",
-        "Every arm is a process of its own; arms take turns in rounds of opposite order. "
-        "Ratios are over the first arm's time: below 1 is faster. An arm has figures only "
-        "where outputs, gradients and weights after a step are those of torch in float64 "
-        "within what rounding explains.",
-    ]
-    for one in document["results"]:
+def markdown(documents: Sequence[Result]) -> str:
+    """The results of one or several machines: all ratios, then each workload's tables."""
+    from compare.measure.figures import merged
+
+    results = merged(list(documents))
+    lines = ["# Torch against JAX, timed", "", *machines(documents), "", LEAD, ""]
+    lines += _table(
+        ("workload", "precision", "device", *(f"JAX over torch, {c}" for c in COLUMNS)),
+        ([one["workload"], one["precision"], one["machine"],
+          *(glance(one, column) for column in COLUMNS)] for one in results),
+    )  # fmt: skip
+    lines += ["", *(f"*{name}*: {meaning}. " for name, meaning in MEANING.items())]
+    for one in results:
         lines += ["", *section(one)]
     return "\n".join(lines) + "\n"
 
 
+def machines(documents: Sequence[Result]) -> list[str]:
+    """A line a file: where, with what, when."""
+    packages = ("python", "torch", "jax", "flax", "numpy", "portbench")
+    return [
+        f"- {one['machine']['processor']}, {one['machine']['cores']} cores, "
+        f"{device_of(one)}; "
+        + ", ".join(f"{name} {one['versions'].get(name, '?')}" for name in packages)
+        + f"; {one['when']}"
+        for one in documents
+    ]
+
+
+def device_of(document: Result) -> str:
+    """What its arms ran on, by the device's own name where an arm told it."""
+    device, threads = document["plan"]["device"], document["plan"]["threads"]
+    if device == "cpu":
+        return f"CPU, {threads} thread" + ("s" if threads > 1 else "")
+    rows = (row for one in document["results"] for row in one["rows"])
+    return next((row["knobs"]["device"] for row in rows if "knobs" in row), device)
+
+
+def glance(one: Result, name: str) -> str:
+    """A column's ratio and verdict, or that it is refused."""
+    column = one["columns"].get(name)
+    if column is None:
+        return "-"
+    if "refused" in column:
+        return "refused"
+    return (
+        f"{interval(column['ratio'])} {column['ratio']['verdict']}" if column["ratio"] else "-"
+    )
+
+
 def section(one: Result) -> list[str]:
     """One workload at one precision."""
-    device = one.get("machine") or one["device"]
-    lines = [
-        f"## {one['workload']}, {one['precision']}, {device}",
-        "",
-        *columns(one),
-        "| " + " | ".join(_HEADINGS) + " |",
-        "|---" * len(_HEADINGS) + "|",
-        *(f"| {' | '.join(cells(one, row))} |" for row in one["rows"]),
-        "",
-        *notes(one),
-    ]
-    return lines
+    lines = [f"## {one['workload']}, {one['precision']}, {one['machine']}", ""]
+    if one["columns"]:
+        lines += [*_table(("JAX over torch", "arms", "ratio", "verdict"), columns(one)), ""]
+    for heading, rows in (
+        (TIMES, [times(row) for row in one["rows"]]),
+        (RATES, [rates(row) for row in one["rows"] if "seconds" in row]),
+        (COSTS, [costs(row) for row in one["rows"] if row["facts"]]),
+    ):
+        if rows:
+            heading, *rows = filled(heading, rows)
+            lines += [*_table(heading, rows), ""]
+    return [*lines, " ".join(notes(one))]
 
 
-def columns(one: Result) -> list[str]:
+def columns(one: Result) -> list[list[str]]:
     """As shipped, matched, best effort: JAX's time over torch's."""
-    if not one["columns"]:
-        return []
-    lines = ["| JAX over torch | arms | ratio | verdict |", "|---|---|---|---|"]
+    found = []
     for name, column in one["columns"].items():
         arms = f"{column['jax']} / {column['torch']}"
         if "refused" in column:
-            says = "refused: " + "; ".join(column["refused"])
-            lines.append(f"| {name} | {arms} | - | {escaped(says)} |")
+            found.append([name, arms, "-", "refused: " + "; ".join(column["refused"])])
             continue
         ratio = column["ratio"]
-        said = _ratio(ratio) if ratio else "too few rounds"
-        lines.append(f"| {name} | {arms} | {said} | {ratio['verdict'] if ratio else '-'} |")
-    return [*lines, ""]
+        said = interval(ratio) if ratio else "too few rounds"
+        found.append([name, arms, said, ratio["verdict"] if ratio else "-"])
+    return found
 
 
-def cells(one: Result, row: Result) -> list[str]:
-    name, facts = row["arm"], row["facts"]
+TIMES = ("arm", "ms a step", "p5 - p95", "over the first", "95 %", "verdict", "agreement")
+
+
+def times(row: Result) -> list[str]:
+    """An arm's times and its ratio over the first arm's; or how it was lost."""
     agreement = row.get("agreement")
-    agreed = "-"
-    if agreement:
-        agreed = f"{agreement['compared']} arrays, {agreement['gap']:.0e}"
-    first, warm = facts.get("first_call"), facts.get("warm_compile")
-    ends = [
-        _short(first),
-        _short(warm),
-        agreed if not agreement or agreement["agrees"] else "no",
-    ]
-    if row["lost"]:
-        why = escaped(f"{row['kind']}: {row['lost']}")
-        return [name, "-", "-", "-", "-", why, "-", "-", "-", *ends]
-    if "seconds" not in row:
-        return [name, *("-",) * 8, *ends]
-    times, ratio = row["seconds"], row.get("ratio")
-    rate = row.get("real_tokens_per_second") or row["samples_per_second"]
+    agreed = f"{agreement['compared']} arrays, {agreement['gap']:.0e}" if agreement else "-"
+    if agreement and not agreement["agrees"]:
+        agreed = "no"
+    if row["lost"] or "seconds" not in row:
+        why = f"{row['kind']}: {row['lost']}" if row["lost"] else "-"
+        return [row["arm"], "-", "-", "-", "-", why, agreed]
+    seconds, ratio = row["seconds"], row.get("ratio")
     return [
-        name,
-        _ms(times["median"]),
-        f"{_ms(times['p5'])} - {_ms(times['p95'])}",
+        row["arm"],
+        ms(seconds["median"]),
+        f"{ms(seconds['p5'])} - {ms(seconds['p95'])}",
         f"{ratio['value']:.3f}" if ratio else "1",
         f"{ratio['low']:.3f} - {ratio['high']:.3f}" if ratio else "",
         ratio["verdict"] if ratio else "",
-        _ms(row["latency"]["median"]) if "latency" in row else "-",
-        f"{rate:,.0f}" + (" tokens" if "real_tokens_per_second" in row else ""),
+        agreed,
+    ]
+
+
+RATES = (
+    "arm", "samples/s", "real tokens/s", "padded tokens/s", "GFLOP/s", "of ceiling",
+    "latency, ms", "launch, ms", "feed, ms", "harness, us",
+)  # fmt: skip
+
+
+def rates(row: Result) -> list[str]:
+    """Of a step: throughput, operations, and what the host has to do with it."""
+    facts = row["facts"]
+    flops = row.get("flops_per_second")
+    return [
+        row["arm"],
+        *(_count(row.get(name)) for name in
+          ("samples_per_second", "real_tokens_per_second", "padded_tokens_per_second")),
+        f"{flops / 1e9:,.3g}" if flops else "-",
         f"{row['mfu']:.0%}" if "mfu" in row else "-",
-        *ends,
+        ms(row["latency"]["median"]) if "latency" in row else "-",
+        ms(row["issued"]["median"]),
+        ms(facts["feed"]) if "feed" in facts else "-",
+        f"{1e6 * facts['harness']:.2f}" if "harness" in facts else "-",
+    ]  # fmt: skip
+
+
+COSTS = (
+    "arm", "first call, s", "trace, s", "compile, s", "first step, s", "warm compile, s",
+    "host peak, MiB", "device peak, MiB", "planned temporaries, MiB",
+)  # fmt: skip
+
+
+def costs(row: Result) -> list[str]:
+    """Before the first result, and in memory."""
+    facts = row["facts"]
+    seconds = ("first_call", "trace", "compile", "first_step", "warm_compile")
+    bytes_of = ("host_peak", "device_peak", "planned temp bytes")
+    return [
+        row["arm"],
+        *(_short(facts.get(name)) for name in seconds),
+        *(f"{facts[name] / 2**20:,.0f}" if facts.get(name) else "-" for name in bytes_of),
     ]
 
 
 def notes(one: Result) -> list[str]:
-    """The noise floor, the canary, the clock, how rounds ended."""
-    said = []
-    again = next((row for row in one["rows"] if row["arm"].endswith("again")), None)
-    if again and again.get("ratio"):
-        said.append(f"The first arm against itself: {_ratio(again['ratio'])}: the noise floor.")
+    """The noise floor, the clock, how rounds ended, the canary, ceilings: a sentence each."""
+    said = [*noise(one)]
     clock = "CPU time of one thread" if one["clock"] == "cpu" else "the wall's clock"
-    said.append(f"Times are of {clock}; {one['ended']}.")
+    said.append(f"Times are of {clock}; rounds ended: {one['ended']}.")
     canary = one["canary"]
     if canary:
         slow, worst = (canary[name] / canary["quiet"] for name in ("median", "worst"))
+        busy = ": the machine was busy with other work" if slow > BUSY else ""
         said.append(
             f"The canary, a fixed piece of NumPy between rounds, took {slow:.2f} times its "
-            f"least in the median, {worst:.2f} at worst"
-            + (": the machine was busy with other work." if slow > 1.15 else ".")
+            f"least in the median, {worst:.2f} at worst{busy}."
         )
     if one["tokens"]:
         real, padded = one["tokens"]
-        said.append(f"A step has {real} real tokens of {padded}; rates are of real ones.")
-    if one["device"] == "cuda":
-        said.append(f"L2: {one['l2']}.")
-    share = one.get("measured_share")
-    if share:
+        said.append(f"A step has {real} real tokens of {padded}.")
+    for side, found in one["ceilings"].items():
+        if found:
+            said.append(
+                f"Ceilings by {side}: matrix product {found['matmul'] / 1e9:,.4g} GFLOP/s, "
+                f"copy {found['copy'] / 1e9:,.3g} GB/s."
+            )
+    said.append(f"Cache: {one['l2']}.")
+    if share := one.get("measured_share"):
         said.append(f"{share:.0%} of the time after compilation was in measured steps.")
-    return [" ".join(said)]
+    said += [
+        f"{row['arm']}: {fact}." for row in one["rows"] for fact in row.get("observed", ())
+    ]
+    return said
+
+
+def noise(one: Result) -> list[str]:
+    found = one["noise"]
+    if not found:
+        return ["The first arm could not be held against itself: there is no noise floor."]
+    return [
+        f"The first arm against itself in a second process: {interval(found['ratio'])}; the "
+        f"noise floor is {found['floor']:.1%}: nothing within it is called faster or slower."
+    ]
+
+
+def filled(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The headings, then the rows, without columns that hold nothing."""
+    kept = [k for k in range(len(headings)) if any(row[k] not in ("-", "") for row in rows)]
+    return [[row[k] for k in kept] for row in (headings, *rows)]
 
 
 def summary(results: Sequence[Result]) -> str:
-    """A line a result, for a terminal."""
-    lines = []
-    for one in results:
-        for name, column in one["columns"].items():
-            ratio = column.get("ratio")
-            said = _ratio(ratio) + f" {ratio['verdict']}" if ratio else "refused or too few"
-            lines.append(f"{one['workload']}, {one['precision']}, {name}: {said}")
-    return "\n".join(lines)
+    """A line a column, for a terminal."""
+    return "\n".join(
+        f"{one['workload']}, {one['precision']}, {name}: {glance(one, name)}"
+        for one in results
+        for name in one["columns"]
+    )
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(headings) + " |", "|---" * len(headings) + "|"]
+    return [*lines, *(f"| {' | '.join(map(escaped, row))} |" for row in rows)]
 
 
 def escaped(text: str) -> str:
@@ -143,13 +235,17 @@ def escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _ratio(ratio: Result) -> str:
+def interval(ratio: Result) -> str:
     return f"{ratio['value']:.3f} ({ratio['low']:.3f} - {ratio['high']:.3f})"
 
 
-def _ms(seconds: float) -> str:
+def ms(seconds: float) -> str:
     return f"{1000 * seconds:.3g}"
 
 
 def _short(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.2g}"
+
+
+def _count(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"

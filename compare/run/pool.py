@@ -129,13 +129,14 @@ def _answers(workers: Sequence[Worker]) -> list[tuple[Worker, Any, str]]:
                 found.append((worker, worker.pipe.recv(), ""))
             except (EOFError, OSError):
                 worker.process.join(5)
-                found.append((worker, None, _ending(worker.process.exitcode)))
+                found.append((worker, None, ending(worker.process.exitcode)))
         elif time.monotonic() >= worker.deadline:
             found.append((worker, None, "it did not end in time and was stopped"))
     return found
 
 
-def _ending(code: int | None) -> str:
+def ending(code: int | None) -> str:
+    """How a process that nobody stopped came to its end, by its exit code."""
     if code == -9:
         return "its process was killed (signal 9: often out of memory)"
     if code is not None and code < 0:
