@@ -13,7 +13,7 @@ from typing import Any
 
 FAMILIES = (
     *("conv", "conv_port", "pool", "norm", "norm_port", "dropout", "loss", "loss_port"),
-    *("attention", "autodiff", "tensor"),
+    *("attention", "autodiff", "tensor", "optim", "schedule"),
 )
 OUTCOMES = ("holds", "does not hold", "not here", "error")
 
