@@ -17,8 +17,11 @@ from compare.bench import bench, report
 from compare.calibrate import calibrate
 from compare.command import fail, write_results
 from compare.data import data
+from compare.diff import diff
 from compare.finetune import finetune
 from compare.measure.environment import Device
+from compare.precision import precision
+from compare.selftest import selftest
 from compare.train import train
 
 if TYPE_CHECKING:
@@ -132,9 +135,12 @@ app.command()(train)
 app.command()(finetune)
 app.command()(data)
 app.command()(atlas)
+app.command()(precision)
 app.command()(bench)
 app.command()(report)
+app.command()(diff)
 app.command()(calibrate)
+app.command()(selftest)
 
 
 @app.command()

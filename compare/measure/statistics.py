@@ -60,7 +60,7 @@ _COSINES = 10
 _PAIRS = 8  # neighbouring quartets, from which on an autoregression is fitted
 _DEPENDENCE = 0.12  # widening where two thirds of the variance are dependence
 _MEANS = 0.9  # neighbouring means of an AR(1) are more alike than an AR(1) says of the rest
-_TOO_SHORT = 10.0  # independent quartets under which a dependent series decides nothing
+TOO_SHORT = 10.0  # independent quartets under which a dependent series decides nothing
 _GROWTH = 1.15  # rounds from one look at the interval to the next
 
 
@@ -139,7 +139,7 @@ def ratio(
     total = float(other[:used].sum() / base[:used].sum())
     facts = []
     verdict = decide(low, high, margin)
-    if effective < min(_TOO_SHORT, len(y) / 4):
+    if effective < min(TOO_SHORT, len(y) / 4):
         verdict = "undecided"
         facts.append(
             f"neighbouring rounds are so alike that {used} are worth {2 * effective:.0f}: "
