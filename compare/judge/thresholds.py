@@ -6,14 +6,20 @@ below FLOAT64_MARGIN roundings, planted faults orders of magnitude above it.
 
 from __future__ import annotations
 
-UNIT = {"float64": 2.0**-53, "float32": 2.0**-24}
+UNIT = {
+    "float64": 2.0**-53,
+    "float32": 2.0**-24,
+    "tf32": 2.0**-11,
+    "float16": 2.0**-11,
+    "bfloat16": 2.0**-8,
+}
 """Unit roundoff: half the distance from 1 to the next number."""
 
 FLOAT64_MARGIN = 2.0**10
 """K64: how many roundings, each amplified as torch's own float32 error shows, count as none."""
 
 ELEMENT_MARGIN = 2.0**10
-"""How many of its own roundings one element may be off; a good pair's reached 10."""
+"""How many of its own roundings one element may be off; a good pair's reached 14."""
 
 CARE_BITS = 5.0
 """Bits that a float32 result may lose beyond what torch loses; a good pair reached 3.8."""
