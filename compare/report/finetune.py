@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from compare.measure import environment
+from compare.report.page import templates
 from compare.report.plot import PAIR, TORCH, figure, svg
 
 METRICS = ("accuracy", "f1")
@@ -74,27 +75,23 @@ def table(said: dict[str, Any]) -> str:
                     f"| {metric} | {side} | {each} | {one[side]['mean']:.4f} "
                     f"| {one[side]['seeds_error']:.4f} | {one[side]['rows_error']:.4f} |"
                 )
-    lines.append("")
-    for metric, one in said["metrics"].items():
-        if one["gap"] is not None:
-            words = "within" if one["agree"] else "NOT within"
-            lines.append(
-                f"The means of {metric} are {one['gap']:.4f} apart, {words} one standard error "
-                f"({one['error']:.4f})."
-            )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *gaps(said)]) + "\n"
+
+
+def gaps(said: dict[str, Any]) -> list[str]:
+    """How far the sides' means are apart, a sentence a metric."""
+    return [
+        f"The means of {metric} are {one['gap']:.4f} apart, "
+        f"{'within' if one['agree'] else 'NOT within'} one standard error ({one['error']:.4f})."
+        for metric, one in said["metrics"].items()
+        if one["gap"] is not None
+    ]
 
 
 def page(runs: Sequence[Run], said: dict[str, Any]) -> str:
     """One page: the table, and the curves of training loss and validation accuracy."""
-    body = table(said).replace("&", "&amp;").replace("<", "&lt;")
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        "<title>Portbench: BERT on MRPC</title><style>body { font: 15px/1.5 system-ui; "
-        "max-width: 64rem; margin: 2rem auto; padding: 0 1rem } pre { overflow-x: auto; "
-        "font-size: .85rem } figure { margin: 0 } svg { max-width: 100%; height: auto }"
-        f"</style></head><body><pre>{body}</pre><figure>{curves(runs)}</figure></body></html>\n"
-    )
+    template = templates().get_template("finetune.html")
+    return template.render(said=said, colours=COLOURS, gaps=gaps(said), curves=curves(runs))
 
 
 def curves(runs: Sequence[Run]) -> str:
