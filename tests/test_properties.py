@@ -11,7 +11,7 @@ from dataclasses import replace
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from strategies import FAMILIES
+from strategies import FAMILIES, cases
 
 from compare.cases.case import Case
 from compare.check import check
@@ -64,8 +64,8 @@ def lists_of(strategy):
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
 def test_drawn_cases_are_the_same(family):
     @EXAMPLES
-    @given(lists_of(family()))
-    def run(cases):
-        judged(cases)
+    @given(lists_of(cases(family)))
+    def run(drawn):
+        judged(drawn)
 
     run()
