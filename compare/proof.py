@@ -1,0 +1,237 @@
+"""The judge on trial, as work for a pool: planted faults, random correct cases, the rules.
+
+Each piece of work comes back as one line of plain data; compare/selftest.py adds them up.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from compare.cases.case import Case, Pair
+from compare.cases.drawn import DRAWS, comparisons
+from compare.cases.trial_pair import TrialPair
+from compare.judge.calibration import reached
+from compare.judge.verdict import Verdict
+from compare.rivals import opinions
+
+CONFIGURATIONS = 16
+"""Configurations that share a compile."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A planted fault, with the suite that it stands in."""
+
+    suite: str
+    case: Pair
+
+    @property
+    def key(self) -> str:
+        return f"fault {self.case.name} {self.case.fingerprint}"
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A training with its fault taken out: it must be the same."""
+
+    case: Pair
+
+    @property
+    def key(self) -> str:
+        return f"mended {self.case.name} {self.case.fingerprint}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Random correct comparisons: configurations from number `first` on, DRAWS of each."""
+
+    first: int
+    configurations: int = CONFIGURATIONS
+
+    @property
+    def key(self) -> str:
+        return f"configurations {self.first} to {self.first + self.configurations - 1}"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A pair of the trial, on `seeds` draws."""
+
+    pair: TrialPair
+    seeds: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.pair.right.name}, {self.seeds} draws {self.pair.mutant.fingerprint}"
+
+
+Item = Planted | Mended | Drawn | Tried
+
+
+def work(batch: Sequence[Item], settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a worker does: a line for each item. torch's warnings are for users of a layer."""
+    warnings.simplefilter("ignore")
+    found = [
+        *planted([item for item in batch if isinstance(item, Planted)], settings),
+        *(mended(item, settings) for item in batch if isinstance(item, Mended)),
+        *(drawn(item, settings) for item in batch if isinstance(item, Drawn)),
+        *(tried(item, settings) for item in batch if isinstance(item, Tried)),
+    ]
+    lines = {line["key"]: line for line in found}
+    return [lines[item.key] for item in batch]
+
+
+def verdicts(cases: Sequence[Pair], settings: dict[str, Any]) -> dict[str, Verdict]:
+    """By name; cases share a compile, a training or study runs alone."""
+    from compare.cases.case import Study
+    from compare.cases.training import Training
+    from compare.check import check, check_study, check_training
+
+    seed, quick = settings["seed"], settings["quick"]
+    found = check([one for one in cases if isinstance(one, Case)], seed, quick=quick)
+    found += [check_study(one, seed) for one in cases if isinstance(one, Study)]
+    found += [check_training(one, seed) for one in cases if isinstance(one, Training)]
+    return {verdict.case: verdict for verdict in found}
+
+
+def planted(items: Sequence[Planted], settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Whether each fault is called by its verdict, and its place and cause by their names."""
+    found = verdicts([item.case for item in items], settings)
+    lines = []
+    for item in items:
+        verdict = found[item.case.name]
+        lines.append(
+            {
+                "kind": "fault",
+                "key": item.key,
+                "name": item.case.name,
+                "suite": item.suite,
+                "expect": verdict.expect,
+                "verdict": verdict.verdict,
+                "says": verdict.says,
+                "caught": verdict.as_expected,
+                "reached": reached(verdict),
+                **explained(item.case, settings),
+            }
+        )
+    return lines
+
+
+def explained(case: Pair, settings: dict[str, Any]) -> dict[str, Any]:
+    """What `explain` finds of a planted place and cause, where the case names them."""
+    try:
+        from compare.explain import explain
+    except ImportError:
+        return {}
+    wanted = [name for name in ("cause", "place") if getattr(case, name, "")]
+    if not (wanted and isinstance(case, Case) and settings["explain"]):
+        return {}
+    told = explain(case, settings["seed"])
+    line: dict[str, Any] = {}
+    if "cause" in wanted:
+        names = sorted({cause.name for cause in told.causes})
+        line["cause"] = {"planted": case.cause, "found": names}
+    if "place" in wanted:
+        ways = {"forward": told.forward, "backward": told.backward}
+        line["place"] = {"planted": getattr(case, "place", ""), "found": ways}
+    return line
+
+
+def mended(item: Mended, settings: dict[str, Any]) -> dict[str, Any]:
+    """Whether the training is the same without its fault."""
+    (verdict,) = verdicts([item.case], settings).values()
+    return {
+        "kind": "mended",
+        "key": item.key,
+        "name": item.case.name,
+        "verdict": verdict.verdict,
+        "says": verdict.says,
+        "reached": reached(verdict),
+    }
+
+
+def without_fault(case: Pair) -> Pair:
+    """A faulty training with its JAX side like its torch side."""
+    bare: dict[str, Any] = {"jax_changes": {}, "parts_at": "", "expect": "same", "cause": ""}
+    return replace(case, name=case.name.replace("fault: ", "mended: "), **bare)
+
+
+def drawn(item: Drawn, settings: dict[str, Any]) -> dict[str, Any]:
+    """How many comparisons the item made, and which did not come out `same`."""
+    from compare.check import check
+
+    started = time.perf_counter()
+    seed = settings["seed"]
+    cases = list(comparisons(item.configurations * DRAWS, seed, item.first))
+    families: dict[str, Counter[str]] = {}
+    alarms, farthest, arrays = [], {}, 0
+    for verdict in check(cases, seed, quick=settings["quick"]):
+        word = standing(verdict)
+        families.setdefault(verdict.case.split()[0], Counter())[word] += 1
+        if word == "alarm":
+            told = {"case": verdict.case, "verdict": verdict.verdict, "says": verdict.says}
+            alarms.append(told)
+        if word in ("refused", "vacuous"):
+            continue
+        arrays += verdict.compared
+        for name, (value, array) in reached(verdict).items():
+            if name not in farthest or value > farthest[name][0]:
+                farthest[name] = (value, f"{verdict.case}, {array}")
+    return {
+        "kind": "drawn",
+        "key": item.key,
+        "first": item.first,
+        "families": {name: dict(count) for name, count in families.items()},
+        "arrays": arrays,
+        "alarms": alarms,
+        "reached": farthest,
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+
+
+def standing(verdict: Verdict) -> str:
+    """`same`, `alarm`, or why the case is no comparison.
+
+    `refused` is what torch takes no such arguments for, `vacuous` what the judge reports as a
+    check that could not fail: nothing but zeros, or a function that is flat at these inputs.
+    """
+    if verdict.verdict == "same":
+        return "same"
+    if verdict.says.startswith("torch side: "):
+        return "refused"
+    failed = verdict.verdict != "error" or verdict.says.startswith("jax side: ")
+    return "alarm" if failed else "vacuous"
+
+
+def tried(item: Tried, settings: dict[str, Any]) -> dict[str, Any]:
+    """What every rule says of the pair's correct port and of its mutant."""
+    from compare.check import recorded
+
+    def draws(case: Case) -> list[Case]:
+        return [replace(case, name=f"{case.name}, draw {i}") for i in range(item.seeds)]
+
+    rights, mutants = draws(item.pair.right), draws(item.pair.mutant)
+    found = recorded([*rights, *mutants], settings["seed"], quick=settings["quick"])
+    passed = {case.name: opinions(case, found[case.name], item.pair.arrays)
+              for case in [*rights, *mutants]}  # fmt: skip
+    told = [(passed[r.name], passed[m.name]) for r, m in zip(rights, mutants, strict=True)]
+    return {
+        "kind": "trial",
+        "key": item.key,
+        "name": item.pair.name,
+        "equivalent": item.pair.equivalent,
+        "draws": item.seeds,
+        "rules": {
+            rule: {
+                "right_passed": sum(right[rule] for right, _ in told),
+                "mutant_passed": sum(mutant[rule] for _, mutant in told),
+                "told_apart": sum(right[rule] and not mutant[rule] for right, mutant in told),
+            }
+            for rule in told[0][0]
+        },
+    }

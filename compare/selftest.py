@@ -1,0 +1,240 @@
+"""portbench selftest: the judge on trial, with planted faults and correct comparisons."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compare.command import fail
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from compare.proof import Item
+    from compare.report.ledger import Ledger
+
+COMPARISONS, QUICK_COMPARISONS = 20_000, 300
+
+
+def selftest(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A minute: faults in layers, 300 comparisons.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
+        "out/selftest"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    comparisons: Annotated[
+        int | None, typer.Option(min=1, help="Random correct comparisons, if not 20,000.")
+    ] = None,
+    limit: Annotated[float, typer.Option(min=1, help="Seconds that one piece may take.")] = 900,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from --out's results.")
+    ] = False,
+) -> None:
+    """Prove the judge: plant every known fault, draw correct comparisons, try published rules.
+
+    Writes selftest.json and selftest.md. Exit status: 0 every fault caught and no false alarm,
+    1 one missed or one alarm, 2 wrong use, 3 incomplete.
+    """
+    from rich.console import Console
+
+    from compare.measure.environment import machine, versions
+    from compare.report.document import FolderError
+    from compare.report.ledger import Ledger
+    from compare.report.selftest import summarise
+    from compare.report.selftest_page import markdown
+
+    wanted = comparisons or (QUICK_COMPARISONS if quick else COMPARISONS)
+    header = {"schema": 1, "seed": seed, "quick": quick, "versions": versions()}
+    console = Console()
+    try:
+        ledger = Ledger.open(out / "selftest.jsonl", header, resume)
+    except FolderError as error:
+        fail(str(error))
+    started = time.perf_counter()
+    try:
+        whole = run(ledger, wanted, settings(seed, quick, jobs), jobs, limit, console)
+    except KeyboardInterrupt:
+        whole = False
+        console.print("[yellow]stopped[/]")
+    ran = f"portbench selftest{' --quick' if quick else ''} --comparisons {wanted}"
+    summary = summarise(
+        ledger.lines.values(),
+        whole,
+        command=f"{ran} --seed {seed} --jobs {jobs}",
+        seed=seed,
+        quick=quick,
+        seconds=round(time.perf_counter() - started, 1),
+        versions=versions(),
+        machine=machine(),
+    )
+    (out / "selftest.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (out / "selftest.md").write_text(markdown(summary))
+    tell(summary, console)
+    console.print(f"results: {out / 'selftest.md'}")
+    raise typer.Exit(status(summary))
+
+
+def settings(seed: int, quick: bool, jobs: int) -> dict[str, Any]:
+    """What workers are told. A quick run looks for no places and causes: that takes minutes."""
+    from compare.suite import environment
+
+    told = {"seed": seed, "quick": quick, "explain": not quick}
+    return {**told, "environment": environment("cpu", jobs)}
+
+
+def run(
+    ledger: Ledger,
+    wanted: int,
+    settings: dict[str, Any],
+    jobs: int,
+    limit: float,
+    console: Console,
+) -> bool:
+    """Does what the ledger does not hold yet; whether all came to an end."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        batches = planned(settings["quick"])
+        whole = advance(ledger, batches, settings, jobs, limit, progress, "faults, rules")
+        for batches in draws(ledger, wanted):
+            told = f"{compared(ledger)} of {wanted} correct comparisons"
+            if not advance(ledger, batches, settings, jobs, limit, progress, told):
+                return False
+    return whole
+
+
+def planned(quick: bool) -> list[list[Item]]:
+    """Faults, those that take longest first, and the pairs of the trial."""
+    from compare.cases.case import Case
+    from compare.cases.training import Training
+    from compare.cases.trial import PAIRS, SEEDS
+    from compare.proof import Mended, Planted, Tried, without_fault
+    from compare.suite import BATCH
+
+    faults = [Planted(suite, case) for suite, case in planted()]
+    alone: list[Item] = [one for one in faults if not isinstance(one.case, Case)]
+    together: list[Item] = [one for one in faults if isinstance(one.case, Case)]
+    healed: list[Item] = [
+        Mended(without_fault(one.case)) for one in faults if isinstance(one.case, Training)
+    ]
+    pairs: list[Item] = [Tried(pair, 1 if quick else SEEDS) for pair in PAIRS]
+    slow = [] if quick else [[one] for one in [*alone, *healed]]
+    return [*slow, *cut(together, BATCH), *cut(pairs, 5)]
+
+
+def cut(items: Sequence[Item], size: int) -> list[list[Item]]:
+    return [list(items[i : i + size]) for i in range(0, len(items), size)]
+
+
+def planted() -> list[tuple[str, Any]]:
+    """Every planted fault, with its suite."""
+    from compare.cases.select import select
+
+    found = select(["faults"])
+    if importlib.util.find_spec("compare.cases.planted"):
+        module = importlib.import_module("compare.cases.planted")
+        held = {case.name for _, case in found}
+        found += [("planted", case) for case in module.planted() if case.name not in held]
+    return found
+
+
+def draws(ledger: Ledger, wanted: int) -> Iterator[list[list[Item]]]:
+    """Batches of comparisons until there are `wanted`: what torch refuses is drawn anew."""
+    from compare.cases.drawn import DRAWS
+    from compare.proof import CONFIGURATIONS, Drawn
+
+    first = 0
+    while (short := wanted - compared(ledger, first)) > 0:
+        end = first + math.ceil(short / DRAWS)
+        starts = range(first, end, CONFIGURATIONS)
+        yield [[Drawn(start, min(CONFIGURATIONS, end - start))] for start in starts]
+        first = end
+
+
+def compared(ledger: Ledger, below: int | None = None) -> int:
+    """Comparisons that the ledger holds, of configurations below a number, if one is given."""
+    return sum(
+        count.get("same", 0) + count.get("alarm", 0)
+        for line in ledger.lines.values()
+        if line["kind"] == "drawn" and (below is None or line["first"] < below)
+        for count in line["families"].values()
+    )
+
+
+def advance(
+    ledger: Ledger,
+    batches: Sequence[Sequence[Item]],
+    settings: dict[str, Any],
+    jobs: int,
+    limit: float,
+    progress: Progress,
+    told: str,
+) -> bool:
+    """Runs what the ledger lacks of `batches`; whether every piece came to an end."""
+    from compare.proof import work
+    from compare.run.pool import Lost, run_batches
+
+    left = [[item for item in batch if item.key not in ledger.lines] for batch in batches]
+    todo = [batch for batch in left if batch]
+    if not todo:
+        return True
+    task = progress.add_task(told, total=sum(map(len, todo)))
+    whole = True
+    for answers in run_batches(todo, work, settings, jobs, limit):
+        progress.advance(task, len(answers))
+        for answer in answers:
+            if isinstance(answer, Lost):
+                whole = False
+                progress.console.print(f"[red]{answer.item.key}[/]: {answer.reason}")
+            else:
+                ledger.append(answer)
+    progress.remove_task(task)
+    return whole
+
+
+def tell(summary: dict[str, Any], console: Console) -> None:
+    """The headline figures, and what is wrong."""
+    from compare.report.selftest_page import figures
+
+    for missed in summary["missed"]:
+        console.print(f"[red]missed[/] {missed['name']}: {missed['verdict']}", soft_wrap=True)
+    for alarm in summary["alarms"]:
+        console.print(
+            f"[red]alarm[/] {alarm['case']}: {alarm['verdict']}: {alarm['says']}",
+            soft_wrap=True,
+            highlight=False,
+        )
+    trial = summary["trial"]
+    best = trial["rules"].get("this judge", {}).get("told_apart", 0)
+    others = [row["told_apart"] for name, row in trial["rules"].items() if name != "this judge"]
+    rows = [
+        *figures(summary),
+        (
+            "mutants told apart",
+            f"{best} of {trial['mutants']}, the best rule {max(others, default=0)}",
+        ),
+        ("seconds", f"{summary['seconds']:.0f}"),
+    ]
+    for name, value in rows:
+        console.print(f"{name:<30}{value}", highlight=False)
+
+
+def status(summary: dict[str, Any]) -> int:
+    """0 proved, 1 a fault missed or a false alarm, 3 incomplete."""
+    ours = summary["trial"]["rules"].get("this judge", {"false_alarms": 0, "missed": 0})
+    wrong = summary["caught"] < summary["faults"] or summary["false_alarms"]
+    if wrong or ours["false_alarms"] or ours["missed"]:
+        return 1
+    return 0 if summary["complete"] and summary["faults"] and summary["comparisons"] else 3
