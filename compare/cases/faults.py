@@ -17,13 +17,61 @@ _ROWS = {"input": draw("n=6 c=5"), "target": labels("n=6", 5)}
 _WEIGHT = {"weight": draw("c=5", "uniform", low=0.25, high=2.0, grad=False)}
 _PAIR = {"input": draw("n=4 w=5"), "target": draw("n=4 w=5")}
 
+# The name of the known cause (judge/cause.py) that the JAX side has, by the fault's name.
+_CAUSES = {
+    "momentum the other way round": "momentum",
+    "momentum of Flax's default": "momentum",
+    "running variance biased": "running variance biased",
+    "BatchNorm eps of Keras": "eps",
+    "BatchNorm left in training": "mode",
+    "NHWC reduced over NCHW's axes": "reduced axes and buffers not updated",
+    "LayerNorm eps of Flax": "eps",
+    "LayerNorm eps of BERT": "eps",
+    "LayerNorm by unbiased std": "unbiased variance and eps outside the root",
+    "fast variance on a far mean": "fast variance",
+    "GroupNorm eps of Flax": "eps",
+    "GroupNorm with other groups": "groups",
+    "InstanceNorm eps of Flax": "eps",
+    "padding SAME by default": "padding SAME",
+    "padding SAME at stride 2": "padding SAME",
+    "kernel flipped": "kernel flipped",
+    "kernel height and width swapped": "kernel axes swapped",
+    "dilation forgotten": "dilation",
+    "transposed convolution unflipped": "transposed kernel unflipped",
+    "square weight untransposed": "weight transposed",
+    "flattened in NHWC order": "flatten order",
+    "max-pool stride 1 by default": "stride",
+    "max-pool padded with zeros": "zero padding",
+    "SAME for ceil_mode": "SAME for ceil_mode",
+    "count_include_pad off": "count include pad",
+    "GELU by tanh": "GELU form",
+    "gradient of ReLU at 0": "gradient at a tie",
+    "gradient of clip at the bound": "gradient at a tie",
+    "gradient of abs at 0": "gradient at a tie",
+    "softmax through float32": "narrowing cast",
+    "half the squared error": "half the loss",
+    "Huber for smooth L1": "Huber for smooth L1",
+    "KL divergence per row": "KL batchmean",
+    "cross entropy without a clamp": "log unclamped",
+    "ignored labels counted in the mean": "ignored labels",
+    "class weights over the count": "class weights",
+    "smoothed before weighted": "label smoothing",
+    "softmax over a spatial axis": "softmax axis",
+    "dropout not scaled": "dropout not scaled",
+    "dropout scaled by p": "p and keep swapped",
+    "dropout mask inverted": "mask inverted",
+    "padding row trained": "padding row",
+    "cosine similarity of a zero vector": "eps",
+}
+
 
 def _fault(
     name: str, case: Case, naive: str = "", expect: str = "different", **changes
 ) -> Case:
     """`case` with a mistake on the JAX side: a naive function, or other arguments."""
     target = f"compare.run.naive:{naive}" if naive else ""
-    return replace(case, name=f"fault: {name}", jax=target, expect=expect, **changes)
+    told = {"name": f"fault: {name}", "expect": expect, "cause": _CAUSES[name]}
+    return replace(case, jax=target, **told, **changes)
 
 
 def _function(target: str, inputs: dict, *, out: str | None = None, **options) -> Case:
