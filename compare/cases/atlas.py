@@ -13,7 +13,8 @@ from typing import Any
 
 FAMILIES = (
     *("conv", "conv_port", "pool", "norm", "norm_port", "dropout", "loss", "loss_port"),
-    *("attention", "autodiff", "tensor", "optim", "schedule"),
+    *("attention", "autodiff", "tensor", "optim", "schedule", "train", "precision"),
+    *("text", "finetune"),
 )
 OUTCOMES = ("holds", "does not hold", "not here", "error")
 
