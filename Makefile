@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: report test test-slow test-data bench calibrate bench-layers bench-bert train-long finetune check setup clean
+.PHONY: report test test-slow test-data bench bench-gpu calibrate bench-layers bench-bert train-long finetune check setup clean
 
 report: $(READY)
 	$(BIN)/portbench run --out $(OUT) --jobs $(JOBS)
@@ -31,6 +31,12 @@ finetune: $(READY)
 
 bench: $(READY)
 	$(BIN)/portbench bench --out $(OUT)/bench
+
+# Where a call may take no longer than SLICE seconds, each goes on from the last; 0: one call does all.
+SLICE ?= 0
+bench-gpu: $(READY)
+	@while :; do $(BIN)/python -m compare.measure.gpu --seconds $(SLICE) --out results; \
+	  status=$$?; [ $$status = 3 ] || exit $$status; done
 
 calibrate: $(READY)
 	$(BIN)/portbench calibrate --out results

@@ -43,7 +43,10 @@ NOISE = 1 / PARTING
 
 @dataclass(frozen=True)
 class Agreement:
-    """`gap` and `bound` of the array that came nearest to its bound, or is farthest beyond."""
+    """`gap` and `bound` of the array that came nearest to its bound, or is farthest beyond.
+
+    precision   whose rounding is allowed for
+    """
 
     agrees: bool
     compared: int = 0
@@ -51,6 +54,7 @@ class Agreement:
     gap: float = 0.0
     bound: float = 0.0
     says: str = ""
+    precision: str = ""
 
 
 def agree(

@@ -131,6 +131,14 @@ def refused(precision: str, device: str) -> str:
     return ""
 
 
+def arithmetic(arm: Arm, precision: str, device: str) -> str:
+    """The precision of UNIT that `arm` is judged by: as shipped, float32 is what the frameworks
+    make of it (TF32 on a GPU, bfloat16 products on a TPU)."""
+    if precision == "float32" and arm.tuning == "shipped":
+        return {"cuda": "tf32", "tpu": "bfloat16"}.get(device, precision)
+    return precision
+
+
 def environment(arm: Arm, device: str, threads: int, cache: str) -> dict[str, str]:
     """What the arm's process has in its environment before it imports anything.
 

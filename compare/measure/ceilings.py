@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 SIDE = {"cpu": 768, "cuda": 8192, "tpu": 8192}
-COPIED = {"cpu": 1 << 24, "cuda": 1 << 29, "tpu": 1 << 28}
+COPIED = {"cpu": 1 << 24, "cuda": 1 << 27, "tpu": 1 << 27}
 """Numbers of float32: several times what any cache holds."""
 REPEATS = 7
 

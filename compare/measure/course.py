@@ -98,6 +98,7 @@ class Course:
 
     canary   (wall, CPU) seconds, before the first round and after each
     until    of time.monotonic, when all must have ended
+    short    whether rounds ended for that alone
     """
 
     workload: Workload
@@ -109,6 +110,7 @@ class Course:
     after_compile: float = 0.0
     ceilings: dict[str, Any] = field(default_factory=dict)
     until: float = math.inf
+    short: bool = False
 
     @property
     def live(self) -> list[Runner]:
@@ -117,7 +119,7 @@ class Course:
     @property
     def cut(self) -> bool:
         """Whether the end came before all was done."""
-        return time.monotonic() >= self.until
+        return self.short or time.monotonic() >= self.until
 
     def patience(self, plan: Plan) -> float:
         """Seconds that a worker may take for its next answer."""

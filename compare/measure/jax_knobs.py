@@ -34,12 +34,8 @@ _SWITCHES = (
 )
 
 
-def policy(job: Job) -> str:
-    """How bfloat16 is used: all of it, or upon float32 parameters that are cast at entry."""
-    if job.precision != "bfloat16":
-        return "none"
-    trains = job.workload.mode == "train"
-    return "cast" if trains and job.arm.tuning != "matched" else "whole"
+PARTLY = "cast"
+"""bfloat16 upon float32 parameters: they are cast at entry."""
 
 
 def turn(job: Job) -> None:
@@ -56,25 +52,23 @@ def read(job: Job) -> Manifest:
     """What JAX's switches say now."""
     words, raw = shared(job.device, job.precision)
     workload, mode = job.workload, job.workload.mode
-    whole, gpu = policy(job) == "whole", job.device == "cuda"
+    whole, gpu = job.policy(PARTLY) == "whole", job.device == "cuda"
     readings = {name: _switch(name) for name in _SWITCHES}
     products = _PRODUCTS.get(readings["jax_default_matmul_precision"], "unknown")
     products = products if gpu else {"bfloat16": "bfloat16"}.get(products, "ieee")
     flags = os.environ.get("XLA_FLAGS", "")
     pair = workload.pair
-    drawing = bool(pair.masks) and mode != "inference" and pair.train
     donates = job.arm.tuning != "shipped"
     device = jax.devices()[0]
-    one = "multi_thread_eigen=false" in flags
     words |= {
         "parameters": "bfloat16" if whole else "float32",
-        "compute": "bfloat16" if policy(job) != "none" else "float32",
-        "bfloat16 policy": policy(job),
+        "compute": "bfloat16" if job.policy(PARTLY) != "none" else "float32",
+        "bfloat16 policy": job.policy(PARTLY),
         "bfloat16 reduction": "float32",
         "float32 products": products,
         "float32 convolutions": products,
         "attention": "written out" if "bert" in pair.target else "none",
-        "dropout": readings["jax_default_prng_impl"] if drawing else "none",
+        "dropout": readings["jax_default_prng_impl"] if job.draws else "none",
         "compiled": "no" if readings["jax_disable_jit"] == "True" else "yes",
         "compile mode": "default",
         "graphs": "on" if gpu and "enable_command_buffer=" not in flags else "off",
@@ -85,14 +79,16 @@ def read(job: Job) -> Manifest:
         "allocator": _allocator() if gpu else "as needed",
         "flags": _unusual(readings, flags),
         "device": machine()["processor"] if job.device == "cpu" else device.device_kind,
-        "threads": str(job.threads if one or not _cpu(job) else machine()["cores"]),
+        "threads": _threads(job, flags),
     }
     readings |= {"backend": jax.default_backend(), "device": str(device.device_kind)}
     return Manifest("jax", words, {**raw, **readings})
 
 
-def _cpu(job: Job) -> bool:
-    return job.device == "cpu"
+def _threads(job: Job, flags: str) -> str:
+    if job.device != "cpu":
+        return "the device's"
+    return str(job.threads if "multi_thread_eigen=false" in flags else machine()["cores"])
 
 
 def _switch(name: str) -> str:

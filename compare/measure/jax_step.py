@@ -122,7 +122,7 @@ def wide(value: Any) -> np.ndarray:
 
 
 def dtype_of(job: Job) -> Any:
-    return jnp.bfloat16 if jax_knobs.policy(job) == "whole" else jnp.float32
+    return jnp.bfloat16 if job.policy(jax_knobs.PARTLY) == "whole" else jnp.float32
 
 
 def layer(job: Job) -> Step:
@@ -236,7 +236,7 @@ def training(job: Job) -> Step:
     """A whole step of training: loss, gradients, clipping, update, schedule."""
     pair = cast(Training, job.workload.pair)
     given, dtype = drawn(job), dtype_of(job)
-    casts = jax_knobs.policy(job) == "cast"
+    casts = job.policy(jax_knobs.PARTLY) == "cast"
     leaves = Leaves(pair, given, dtype)
     update, goal = Update(pair), objective(pair, "jax")
     arrays = batch(pair, given, jnp.bfloat16 if casts else dtype)

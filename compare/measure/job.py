@@ -29,6 +29,19 @@ class Job:
     leaves: tuple[Leaf, ...] = ()
     seed: int = 0
 
+    @property
+    def draws(self) -> bool:
+        """Whether a step draws random numbers."""
+        pair = self.workload.pair
+        return bool(pair.masks) and self.workload.mode != "inference" and pair.train
+
+    def policy(self, partly: str) -> str:
+        """How bfloat16 is used: none; whole; `partly`, in training, upon float32 parameters."""
+        if self.precision != "bfloat16":
+            return "none"
+        trains = self.workload.mode == "train"
+        return partly if trains and self.arm.tuning != "matched" else "whole"
+
 
 def drawn(job: Job) -> Givens:
     """The givens of `job`: inputs of a Case, or the batch of a Training."""

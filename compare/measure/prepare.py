@@ -9,9 +9,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from compare.measure.agreement import agree
-from compare.measure.arms import INDUCTOR, Arm, lacks
+from compare.measure.arms import INDUCTOR, Arm, arithmetic, lacks
 from compare.measure.course import Course, Plan, Runner
 from compare.measure.job import Job
 from compare.measure.workers import Lost, Worker
@@ -71,8 +72,9 @@ def prepare(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
         found = runner.ask("agreement", seconds=course.patience(plan))
         if found is None:
             return
-        apart = twins[course.precision], course.precision, course.workload.mode
-        runner.agreement = agree(found, reference, *apart)
+        allowed = arithmetic(runner.arm, course.precision, plan.device)
+        judged = agree(found, reference, twins[allowed], allowed, course.workload.mode)
+        runner.agreement = replace(judged, precision=allowed)
         if not runner.agreement.agrees:
             runner.out("different", f"it does not compute the same: {runner.agreement.says}")
 
@@ -117,7 +119,8 @@ def _reference(course: Course, plan: Plan) -> tuple[tuple, dict, dict]:
     threads = os.cpu_count() or 1
     with Worker(arm, plan.device, threads) as worker:
         job = Job(course.workload, arm, course.precision, plan.device, threads, seed=plan.seed)
-        asked = (plan.reference, job, (course.precision,))
+        needed = {arithmetic(r.arm, course.precision, plan.device) for r in course.runners}
+        asked = (plan.reference, job, tuple(sorted(needed)))
         found = worker.ask("call", *asked, seconds=course.patience(plan))
     leaves, reference, twins = found
     return tuple(leaves), reference, twins

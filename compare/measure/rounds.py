@@ -15,6 +15,7 @@ from compare.measure import timing
 from compare.measure.arms import AGAIN, BASELINE, Arm
 from compare.measure.course import Course, Plan, Runner
 from compare.measure.prepare import prepare
+from compare.measure.workers import Lost
 from compare.measure.workloads import Workload
 
 WARM_UP = 0.1
@@ -134,6 +135,7 @@ def _enough(course: Course, rule: Any, plan: Plan, seconds: float) -> str | None
     live = course.live
     rounds = min((len(runner.blocks) for runner in live), default=0)
     if course.until - time.monotonic() < AFTERWARDS:
+        course.short = True
         return f"{rounds} rounds, when the time for all was over"
     if rounds < FEWEST:
         return None
@@ -165,24 +167,31 @@ def _memory() -> float:
 
 def _afterwards(course: Course, plan: Plan) -> None:
     """Latency, memory, the feed, ceilings, the warm compile, the trace: outside the rounds."""
-    sides = set()
-    for runner in course.runners:
-        if runner.worker is None:
-            continue
-        runner.latency = runner.ask("latency", CALLS, 2.0, seconds=course.patience(plan)) or []
-        runner.facts |= runner.ask("after", seconds=course.patience(plan)) or {}
+    for runner in course.live:
+        runner.latency = _extra(course, runner, plan, "latency", CALLS, 2.0) or []
+        runner.facts |= _extra(course, runner, plan, "after") or {}
         if runner.facts.get("finite") is False:
             runner.out("different", "its numbers are not finite after the rounds")
             continue
-        tuned = runner.arm.tuning == "preset" and runner.arm.make.startswith("compare.")
-        if tuned and runner.arm.side not in sides:
-            sides.add(runner.arm.side)
+        tuned = runner.arm.tuning != "shipped" and runner.arm.make.startswith("compare.")
+        if tuned and runner.arm.side not in course.ceilings:
             where = f"compare.measure.ceilings:{runner.arm.side}_ceilings"
-            found = runner.ask(
-                "call", where, course.precision, plan.device, seconds=course.patience(plan)
-            )
-            course.ceilings[runner.arm.side] = found
+            asked = (where, course.precision, plan.device)
+            course.ceilings[runner.arm.side] = _extra(course, runner, plan, "call", *asked)
         if runner.arm.name not in (AGAIN, BASELINE):
-            runner.facts["warm_compile"] = runner.ask("warm", seconds=course.patience(plan))
+            runner.facts["warm_compile"] = _extra(course, runner, plan, "warm")
         if plan.trace:
-            runner.ask("trace", plan.trace, seconds=course.patience(plan))
+            _extra(course, runner, plan, "trace", plan.trace)
+
+
+def _extra(course: Course, runner: Runner, plan: Plan, verb: str, *arguments: Any) -> Any:
+    """An answer that the rounds do not depend on; where there is none, the row says why."""
+    if runner.worker is None:
+        return None
+    try:
+        return runner.worker.ask(verb, *arguments, seconds=course.patience(plan))
+    except Lost as error:
+        runner.facts[f"no {verb}"] = f"{error.kind}: {error}"
+        if error.kind in ("died", "hung"):
+            runner.worker = None
+        return None

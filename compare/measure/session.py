@@ -68,8 +68,8 @@ def session(
     """Runs what `results` does not hold, and yields each result once it is in the file.
 
     `until` (of time.monotonic): nothing is begun that would not end by then, going by the
-    longest before it, and what is cut short is not kept but where it was the first; then None
-    is yielded, as something is left to do.
+    longest before it, and what is cut short is not kept but where it was the first and has
+    figures; then None is yielded, as something is left to do.
     """
     done = {(one["workload"], one["precision"]) for one in results}
     longest = 0.0
@@ -81,7 +81,8 @@ def session(
             yield None
             return
         found, cut = _one(item, plan, say, until)
-        if cut and longest:
+        timed = any("seconds" in row for row in found["rows"])
+        if cut and (longest or not timed):
             yield None
             return
         longest = max(longest, time.monotonic() - began)

@@ -17,12 +17,8 @@ FUSED = ("flash", "mem_efficient", "cudnn")
 """The kernels of scaled_dot_product_attention beside the written-out one."""
 
 
-def policy(job: Job) -> str:
-    """How bfloat16 is used: all of it, or by autocast upon float32 parameters in training."""
-    if job.precision != "bfloat16":
-        return "none"
-    trains = job.workload.mode == "train"
-    return "autocast" if trains and job.arm.tuning != "matched" else "whole"
+PARTLY = "autocast"
+"""bfloat16 upon float32 parameters: by operation."""
 
 
 def turn(job: Job) -> None:
@@ -31,9 +27,10 @@ def turn(job: Job) -> None:
         torch.set_num_threads(job.threads)
     if job.arm.tuning == "shipped":
         return
-    products = "tf32" if job.precision == "tf32" else "ieee"
-    BACKENDS.cuda.matmul.fp32_precision = products
-    BACKENDS.cudnn.conv.fp32_precision = products
+    # By the older names: torch refuses to read those, as its compiler does, after the newer.
+    tf32 = job.precision == "tf32"
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    BACKENDS.cudnn.allow_tf32 = tf32
     # XLA times convolutions and products and chooses, unless told not to.
     BACKENDS.cudnn.benchmark = job.arm.tuning in ("matched", "best")
     if job.arm.tuning == "matched":
@@ -72,7 +69,7 @@ def read(job: Job) -> Manifest:
     ]
     words |= {
         "attention": _attention(kernels) if attends else "none",
-        "dropout": _generator(job.device) if draws(job) else "none",
+        "dropout": _generator(job.device) if job.draws else "none",
         "layout": laid if workload.layout else "none",
         "state": "reused" if trains else "none",
         "optimizer": _optimizer(job) if trains else "none",
@@ -81,27 +78,21 @@ def read(job: Job) -> Manifest:
         "device": machine()["processor"]
         if job.device == "cpu"
         else torch.cuda.get_device_name(),
-        "threads": str(torch.get_num_threads()),
+        "threads": str(torch.get_num_threads()) if job.device == "cpu" else "the device's",
     }
     return Manifest("torch", words, {**raw, **here})
 
 
-def draws(job: Job) -> bool:
-    """Whether a step draws random numbers."""
-    pair = job.workload.pair
-    return bool(pair.masks) and job.workload.mode != "inference" and pair.train
-
-
 def _precision_words(job: Job) -> dict[str, str]:
-    whole, gpu = policy(job) == "whole", job.device == "cuda"
+    whole, gpu = job.policy(PARTLY) == "whole", job.device == "cuda"
     matmul = BACKENDS.cuda.matmul
     reduced = matmul.allow_bf16_reduced_precision_reduction
     narrow = job.precision == "bfloat16" and gpu and reduced
     tf32 = {"tf32": "tf32"}
     return {
         "parameters": "bfloat16" if whole else "float32",
-        "compute": "bfloat16" if policy(job) != "none" else "float32",
-        "bfloat16 policy": policy(job),
+        "compute": "bfloat16" if job.policy(PARTLY) != "none" else "float32",
+        "bfloat16 policy": job.policy(PARTLY),
         "bfloat16 reduction": "bfloat16" if narrow else "float32",
         "float32 products": tf32.get(_effective(matmul), "ieee") if gpu else "ieee",
         "float32 convolutions": tf32.get(_effective(BACKENDS.cudnn.conv), "ieee")

@@ -194,10 +194,22 @@ def notes(one: Result) -> list[str]:
     said.append(f"Cache: {one['l2']}.")
     if share := one.get("measured_share"):
         said.append(f"{share:.0%} of the time after compilation was in measured steps.")
-    said += [
-        f"{row['arm']}: {fact}." for row in one["rows"] for fact in row.get("observed", ())
-    ]
+    for row in one["rows"]:
+        said += [f"{row['arm']}: {words}." for words in _observed(one, row)]
     return said
+
+
+def _observed(one: Result, row: Result) -> list[str]:
+    """What disturbed an arm, what could not be asked of it, another arithmetic."""
+    facts = row["facts"]
+    failed = [f"{name}: {facts[name]}" for name in facts if name.startswith("no ")]
+    allowed = row.get("agreement", {}).get("precision") or one["precision"]
+    other = f"it computes in {allowed}, and is judged by the rounding of that"
+    return [
+        *row.get("observed", ()),
+        *failed,
+        *([other] if allowed != one["precision"] else []),
+    ]
 
 
 def noise(one: Result) -> list[str]:
