@@ -84,9 +84,8 @@ def check(claim: Said, measured: Mapping[str, Any]) -> Checked:
     if claim.measure not in measured:
         raise KeyError(f"{claim.measure!r} was not measured; there are {sorted(measured)}")
     found, value = measured[claim.measure], claim.value
-    return Checked(
-        claim.measure, claim.relation, value, found, RELATIONS[claim.relation](found, value)
-    )
+    holds = bool(RELATIONS[claim.relation](found, value))
+    return Checked(claim.measure, claim.relation, value, found, holds)
 
 
 def _equal(found: Any, value: Any) -> bool:
@@ -96,13 +95,13 @@ def _equal(found: Any, value: Any) -> bool:
 
 RELATIONS = {
     "is": _equal,
-    "about": lambda found, value: bool(abs(found - value) <= ABOUT * abs(value)),
-    "rounding": lambda found, value: bool(found <= ROUNDING),
-    "apart": lambda found, value: bool(found > ROUNDING),
-    "below": lambda found, value: bool(found < value),
-    "above": lambda found, value: bool(found > value),
-    "plausible": lambda found, value: bool(found >= SIGNIFICANT),
-    "implausible": lambda found, value: bool(found < SIGNIFICANT),
+    "about": lambda found, value: abs(found - value) <= ABOUT * abs(value),
+    "rounding": lambda found, value: found <= ROUNDING,
+    "apart": lambda found, value: found > ROUNDING,
+    "below": lambda found, value: found < value,
+    "above": lambda found, value: found > value,
+    "plausible": lambda found, value: found >= SIGNIFICANT,
+    "implausible": lambda found, value: found < SIGNIFICANT,
 }
 
 
