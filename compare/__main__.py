@@ -18,6 +18,7 @@ from compare.calibrate import calibrate
 from compare.command import fail, write_results
 from compare.data import data
 from compare.diff import diff
+from compare.explain import explain_case
 from compare.finetune import finetune
 from compare.measure.environment import Device
 from compare.precision import precision
@@ -139,6 +140,7 @@ app.command()(precision)
 app.command()(bench)
 app.command()(report)
 app.command()(diff)
+app.command("explain")(explain_case)
 app.command()(calibrate)
 app.command()(selftest)
 

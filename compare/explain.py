@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from compare.cases.case import Case
+from compare.command import fail
 from compare.judge.cause import Cause, Search
 from compare.judge.evidence import evidence
 from compare.judge.locate import FAULTS, Place, first, within
 from compare.judge.static import Setting, differing
 from compare.judge.verdict import Verdict
 from compare.locate import Part, parts, placed
+from compare.measure.environment import Device
 
 SECONDS = 30.0
 """How long pairs of causes are tried at one place."""
@@ -132,7 +136,8 @@ def explained(
     def run(combination: Sequence[tuple], precision: str):
         rewrites: dict[int, list] = {}
         for one, value in combination:
-            rewrites.setdefault(one.index, []).append((one.rewrite, value))
+            for index in (one.index, *one.also):
+                rewrites.setdefault(index, []).append((one.rewrite, value))
         return subject.run(rewrites, precision)
 
     search = Search(part.records, run, seconds)
@@ -173,3 +178,77 @@ def leaked(place: Place) -> Explained:
         for cast in casts
     ]
     return Explained(place, tuple(causes))
+
+
+def told(verdict: Verdict, case: Case, seed: int, device: str) -> Verdict:
+    """A verdict that was not expected, with its explanation among its facts."""
+    if verdict.verdict not in FAULTS or verdict.as_expected:
+        return verdict
+    try:
+        lines = explain(case, seed, device, seconds=5.0).lines
+    except Exception as error:  # the verdict stands, explained or not
+        lines = [f"no explanation: {type(error).__name__}: {error}"]
+    return dataclasses.replace(verdict, facts={**verdict.facts, "explained": lines})
+
+
+def explain_case(
+    name: Annotated[str, typer.Argument(help="A case's name, or a part that is in it alone.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="How long two causes at once are looked for.")
+    ] = SECONDS,
+    device: Annotated[Device, typer.Option(help="Where both sides run.")] = Device.cpu,
+) -> None:
+    """Say where a case differs, why, and the line to change; exit status 1 if it differs."""
+    case = one_case(name)
+    prepare(device.value)
+    from rich.console import Console
+    from rich.markup import escape
+
+    from compare.report.terminal import COLOURS
+
+    console = Console(soft_wrap=True)
+    try:
+        found = explain(case, seed, device.value, seconds)
+    except ValueError as error:
+        fail(str(error))
+    word = found.verdict.verdict
+    console.print(f"[{COLOURS[word]}]{word}[/] {escape(case.name)}")
+    if word not in ("same", *FAULTS):
+        fail(found.verdict.says, 3)
+    for line in found.lines:
+        head, _, rest = line.partition(": ")
+        console.print(f"  [bold]{head:<9}[/]{escape(rest)}", highlight=False)
+    raise typer.Exit(int(word in FAULTS))
+
+
+def one_case(name: str) -> Case:
+    """The case called so, or the only one whose name has that in it; a user's mistake else."""
+    from compare.cases.planted import planted
+    from compare.cases.select import select
+
+    every = {case.name: case for _, case in select()}
+    every |= {one.case.name: one.case for one in planted()}
+    if name not in every:
+        near = [one for one in every if name.lower() in one.lower()]
+        if not near:
+            fail(f"no case has {name!r} in its name (portbench list shows all)")
+        if len(near) > 1:
+            fail(f"{len(near)} cases have {name!r} in their names: {', '.join(near[:5])}, ...")
+        name = near[0]
+    case = every[name]
+    if not isinstance(case, Case):
+        fail(f"{name} is no single call; portbench train {name!r} names the step and the array")
+    return case
+
+
+def prepare(device: str) -> None:
+    """The environment that workers set, before a framework is imported."""
+    import os
+    import warnings
+
+    from compare.suite import environment
+
+    warnings.simplefilter("ignore")
+    for name, value in environment(device, jobs=1).items():
+        os.environ.setdefault(name, value)

@@ -56,13 +56,15 @@ def work(batch: Sequence[Pair], settings: dict[str, Any]) -> list[Verdict]:
     """What a worker does with a batch. torch's warnings speak to users of a layer, not here."""
     warnings.simplefilter("ignore")
     from compare.check import check, check_study, check_training
+    from compare.explain import told
 
     seed, device = settings["seed"], settings["device"]
     runs = [one for one in batch if isinstance(one, Training)]
     cases = [one for one in batch if isinstance(one, Case)]
     studies = [check_study(one, seed) for one in batch if isinstance(one, Study)]
     trained = [check_training(run, seed, device) for run in runs]
-    return studies + trained + check(cases, seed, device)
+    checked = zip(check(cases, seed, device), cases, strict=True)
+    return studies + trained + [told(one, case, seed, device) for one, case in checked]
 
 
 def environment(device: str, jobs: int) -> dict[str, str]:

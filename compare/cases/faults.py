@@ -24,7 +24,7 @@ _CAUSES = {
     "running variance biased": "running variance biased",
     "BatchNorm eps of Keras": "eps",
     "BatchNorm left in training": "mode",
-    "NHWC reduced over NCHW's axes": "reduced axes and buffers not updated",
+    "NHWC reduced over NCHW's axes": "buffers not updated and reduced axes",
     "LayerNorm eps of Flax": "eps",
     "LayerNorm eps of BERT": "eps",
     "LayerNorm by unbiased std": "unbiased variance and eps outside the root",

@@ -8,6 +8,7 @@ arrays, then rounded to the fewest digits that still agree.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,16 +17,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from compare.judge.agree import compare
+from compare.judge.fit import carried, largest_gap, middle, misfit, products, solve
 from compare.judge.verdict import Finding
 from compare.run.record import Record
 
 Arrays = Mapping[str, np.ndarray]
 
-FAR = 60.0
-"""The misfit, in bits over what rounding explains, of an array that has nothing in common."""
-
 SINGLES = 6
 """Of the suspects that explain most alone, how many are tried together with every other."""
+
+STARTS = 3
+"""From how many of its starts, the nearest first, a number is solved for."""
 
 ROUNDS = 14
 """Gauss-Newton steps that a number may take; from a near start five do."""
@@ -135,14 +137,14 @@ class Search:
 
     def trial(self, suspects: tuple, values: tuple, arrays: Arrays) -> Trial:
         """How far `arrays` are from the JAX side, torch's float32 error carried over."""
-        carried = {k: _carried(v, self.t64.get(k), self.t32.get(k)) for k, v in arrays.items()}
-        found = self.findings(arrays, carried)
-        trial = Trial(suspects, values, misfit(found), _largest_gap(found), arrays)
+        single = {k: carried(v, self.t64.get(k), self.t32.get(k)) for k, v in arrays.items()}
+        found = self.findings(arrays, single)
+        trial = Trial(suspects, values, misfit(found), largest_gap(found), arrays)
         if suspects and not trial.explains and trial.gap < 1e-7:
             single = self.arrays(list(zip(suspects, values, strict=True)), "float32")
             if single is not None:
                 found = self.findings(arrays, single)
-                trial = Trial(suspects, values, misfit(found), _largest_gap(found), arrays)
+                trial = Trial(suspects, values, misfit(found), largest_gap(found), arrays)
         return trial
 
     def findings(
@@ -173,9 +175,14 @@ class Search:
     def pairs(self, singles: Sequence[Trial], suspects: Sequence) -> list[Trial]:
         """Each of the best singles with every other suspect, until some pair explains it."""
         found: list[Trial] = []
-        ranked = sorted(singles, key=lambda one: (one.misfit, one.suspects[0].general))
+        level = 0.0
+        ranked = [one for one in singles if not one.suspects[0].general]
+        ranked.sort(key=lambda one: one.misfit)
         for one in [s for s in ranked if s.misfit < self.base.misfit][:SINGLES]:
             first = one.suspects[0]
+            if found and one.misfit > level:
+                return found
+            level = one.misfit
             for other in suspects:
                 if time.perf_counter() > self.deadline:
                     return found
@@ -184,8 +191,24 @@ class Search:
                 pair = self.solved((first, other), (one.values[0], None))
                 if pair is not None and pair.explains:
                     found.append(pair)
-            if found:
+        return found or self.reshaped(singles)
+
+    def reshaped(self, singles: Sequence[Trial]) -> list[Trial]:
+        """Pairs of choices of one call, each of which alone gives another shape."""
+        found: list[Trial] = []
+        shapes = {name: array.shape for name, array in self.j64.items()}
+        odd = [
+            one
+            for one in singles
+            if not one.suspects[0].starts
+            and any(a.shape != shapes.get(name, a.shape) for name, a in one.arrays.items())
+        ]
+        for first, second in itertools.combinations([one.suspects[0] for one in odd], 2):
+            if time.perf_counter() > self.deadline:
                 return found
+            if first.index == second.index and first.slot != second.slot:
+                pair = self.tried((first, second), (None, None))
+                found += [pair] if pair is not None and pair.explains else []
         return found
 
     def solved(self, suspects: tuple, begin: tuple) -> Trial | None:
@@ -195,14 +218,19 @@ class Search:
             for suspect, value in zip(suspects, begin, strict=True)
             for starts in [suspect.starts]
         ]
-        trials = [self.tried(suspects, values) for values in _products(at)]
+        trials = [self.tried(suspects, values) for values in products(at)]
         known = [one for one in trials if one is not None]
         if not known:
             return None
-        best = min(known, key=lambda one: (one.misfit, one.gap))
+        known.sort(key=lambda one: (one.misfit, one.gap))
+        best = known[0]
         if not any(one.starts for one in suspects):
             return best
-        return self.rounded(best if best.explains else self.fitted(best))
+        for near in known[:STARTS]:  # the nearest start may lie beyond a kink
+            best = min(best, self.fitted(near), key=lambda one: (one.misfit, one.gap))
+            if best.explains:
+                break
+        return self.rounded(best)
 
     def tried(self, suspects: tuple, values: tuple) -> Trial | None:
         arrays = self.arrays(list(zip(suspects, values, strict=True)))
@@ -210,6 +238,8 @@ class Search:
 
     def fitted(self, trial: Trial) -> Trial:
         """Gauss-Newton from `trial`: numbers whose order is unknown move by their logarithm."""
+        if trial.explains:
+            return trial
         best, suspects, steady = trial, trial.suspects, 0
         free = [i for i, one in enumerate(suspects) if one.starts]
         for _ in range(ROUNDS):
@@ -239,9 +269,16 @@ class Search:
                 return None
             columns.append((there - here) / size)
             sizes.append(abs(value) if log else math.inf)
-        step = solve(np.stack(columns, 1), self.vector(self.j64), here)
-        if step is None:
-            return None
+        wanted, matrix = self.vector(self.j64), np.stack(columns, 1)
+        steps = [solve(matrix, wanted, here), middle(matrix, wanted, here)]
+        tried = [self.moved(trial, free, sizes, step) for step in steps if step is not None]
+        known = [one for one in tried if one is not None]
+        return min(known, key=lambda one: (one.misfit, one.gap), default=None)
+
+    def moved(
+        self, trial: Trial, free: Sequence[int], sizes: Sequence[float], step: np.ndarray
+    ) -> Trial | None:
+        """The trial with its numbers moved by `step`."""
         values = list(trial.values)
         for i, change, size in zip(free, step, sizes, strict=True):
             before = values[i]
@@ -300,7 +337,7 @@ class Search:
         said = [s.said(v) for s, v in zip(trial.suspects, trial.values, strict=True)]
         arrays = len(trial.arrays)
         return Cause(
-            name=" and ".join(one.name for one in trial.suspects),
+            name=" and ".join(sorted(one.name for one in trial.suspects)),
             source=", ".join(dict.fromkeys(one.source for one in trial.suspects)),
             says="; and ".join(says for says, _ in said),
             change="; ".join(change for _, change in said),
@@ -312,56 +349,6 @@ class Search:
             confidence=f"made on torch's side it gives the JAX side's {arrays} arrays "
             f"to {trial.gap:.1e} of the largest, from {self.base.gap:.1e}",
         )
-
-
-def misfit(findings: Sequence[Finding]) -> float:
-    """Bits by which gaps exceed what rounding explains, on average; 0: all agree."""
-    bits = [0.0 if one.verdict in ("same", "less-careful") else _bits(one) for one in findings]
-    return float(np.mean(bits)) if bits else FAR
-
-
-def _bits(finding: Finding) -> float:
-    if not math.isfinite(finding.gap) or not finding.bound:
-        return FAR
-    return min(FAR, max(0.01, math.log2(max(finding.gap, 1e-300) / finding.bound)))
-
-
-def _largest_gap(findings: Sequence[Finding]) -> float:
-    return max((one.gap for one in findings), default=0.0)
-
-
-def _carried(
-    ours: np.ndarray, t64: np.ndarray | None, t32: np.ndarray | None
-) -> np.ndarray | None:
-    """`ours` with the float32 error that torch has without the mistake."""
-    if t64 is None or t32 is None or not ours.shape == t64.shape == t32.shape:
-        return None
-    if ours.dtype.kind not in "fc" or t64.dtype.kind not in "fc":
-        return None
-    with np.errstate(invalid="ignore"):
-        carried = ours + (t32.astype(t64.dtype) - t64)
-    return np.where(np.isfinite(carried), carried, ours)
-
-
-def solve(
-    columns: np.ndarray, wanted: np.ndarray | None, here: np.ndarray
-) -> np.ndarray | None:
-    """The least-squares step; None where no number has an effect."""
-    if wanted is None or wanted.shape != here.shape or not np.any(columns):
-        return None
-    norms = np.linalg.norm(columns, axis=0)
-    if not np.all(norms > 0) or not np.all(np.isfinite(norms)):
-        return None
-    step, *_ = np.linalg.lstsq(columns / norms, wanted - here, rcond=None)
-    return step / norms if np.all(np.isfinite(step)) else None
-
-
-def _products(choices: Sequence[Sequence]) -> list[tuple]:
-    """Every way of taking one from each."""
-    found: list[tuple] = [()]
-    for one in choices:
-        found = [(*before, value) for before in found for value in one]
-    return found
 
 
 def _with(cause: Cause, **changes: object) -> Cause:

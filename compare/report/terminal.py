@@ -22,12 +22,13 @@ COLOURS = {
 
 
 def explain(result: Result) -> str:
-    """One line on a case that did not come out as expected."""
+    """A case that did not come out as expected, and under it where and why, where known."""
     verdict = result.verdict
     colour = COLOURS[verdict.verdict]
     expected = f" (expected {verdict.expect})" if verdict.expect != "same" else ""
     head = f"[{colour}]{verdict.verdict}[/]{expected} {escape(verdict.case)}"
-    return f"{head}: {escape(verdict.says)}" if verdict.says else head
+    said = f"{head}: {escape(verdict.says)}" if verdict.says else head
+    return "\n  ".join([said, *map(escape, verdict.facts.get("explained", []))])
 
 
 def table(results: Sequence[Result]) -> Table:

@@ -224,7 +224,7 @@ def invoked(func: Any, placed: int, before: Mapping[str, Any], given: Mapping) -
     """
     names = list(before)
     args = [given[name] for name in names[:placed]]
-    name = func.__name__
+    name = str(func.__name__)
     known = signature(func, _SAME_NAME.get(name, name)) or {}
     rest = {
         key: value

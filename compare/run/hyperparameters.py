@@ -97,7 +97,7 @@ def settings(module: Any) -> dict[str, Any]:
     for attribute, value in vars(module).items():
         if attribute.startswith("_") or attribute in BOOKKEEPING or not plain(value):
             continue
-        found[TORCH_NAMES[attribute] if attribute in TORCH_NAMES else attribute] = value
+        found[str(TORCH_NAMES.get(attribute, attribute))] = value
     # Flax's own BatchNorm keeps what torch replaces.
     if (
         type(module).__module__.startswith("flax")

@@ -25,6 +25,7 @@ class Suspect:
     positive  the number is positive, and its order of magnitude is what is unknown
     torch     the setting's value in torch
     general   says how the results relate rather than what was done: only for want of a cause
+    also      other calls, alike, that have the mistake too: those of a loop
     careless  the same function, computed with less care: shows in float32 alone
     """
 
@@ -39,6 +40,7 @@ class Suspect:
     general: bool = False
     careless: bool = False
     index: int = 0
+    also: tuple[int, ...] = ()
     path: str = ""
     kind: str = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from compare.run import suspects_activation as activation
@@ -55,7 +56,20 @@ def suspects(calls: Sequence[Seen]) -> list[Suspect]:
         for one in of_call(seen, scores):
             one = one.at(seen)
             found.setdefault((seen.index, one.name, one.says), one)
+    for first, *others in alike(calls):
+        also = tuple(seen.index for seen in others)
+        for one in [one for one in found.values() if one.index == first.index]:
+            found[first.index, one.name, one.says, also] = replace(one, also=also)
     return list(found.values())
+
+
+def alike(calls: Sequence[Seen]) -> list[list[Seen]]:
+    """Calls of one function with the same settings, as a loop makes them, where several are."""
+    groups: dict[Any, list[Seen]] = {}
+    for seen in calls:
+        plain = {k: v for k, v in seen.arguments.items() if isinstance(v, int | float | str)}
+        groups.setdefault((seen.path, seen.name, repr(plain)), []).append(seen)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def of_call(seen: Seen, scores: bool) -> Iterator[Suspect]:

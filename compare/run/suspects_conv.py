@@ -69,7 +69,7 @@ def bias(seen: Seen) -> Iterator[Suspect]:
     )
     yield Suspect(
         "bias doubled",
-        "leaf",
+        "term",
         "{kind}: the bias is added {jax} times on the JAX side",
         "add the bias once",
         mapped_by_value("bias"),

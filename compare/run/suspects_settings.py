@@ -10,7 +10,7 @@ import torch
 from compare.run.calls import Seen
 from compare.run.suspect import Suspect, changed, fitted
 
-EPS = (1e-5, 1e-6, 1e-12, 1e-3, 1e-7, 1e-8, 1e-10, 0.0, 1e-2)
+EPS = (1e-5, 1e-6, 1e-12, 1e-3, 1e-7, 1e-8, 1e-10, 0.0, 1e-2, 0.1, 1.0)
 
 # Gotchas by the setting's name, for functions that start so; "" for all.
 GOTCHAS = {
@@ -135,7 +135,7 @@ def sizes(seen: Seen, name: str, value: Any) -> Iterator[Any]:
         return
     least = 0 if name in ("padding", "output_padding") else 1
     numbers = [one for one in flat if one is not None] or [1]
-    near = {least, least + 1, numbers[0] - 1, numbers[0] + 1, 2 * numbers[0]}
+    near = {least, least + 1, numbers[0] - 1, numbers[0] + 1, numbers[0] + 2, 2 * numbers[0]}
     if name == "padding" and "kernel_size" in seen.arguments:
         kernel = seen.arguments["kernel_size"]
         near.add((kernel if isinstance(kernel, int) else kernel[0]) // 2)

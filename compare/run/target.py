@@ -72,7 +72,10 @@ def mapped(value: Any, make: Callable[[Call], Any]) -> Any:
 def made(call: Call, side: str) -> Any:
     """What `call` makes on `side`; a module of JAX that draws its leaves gets a stream."""
     maker = named(call.target, side)
-    return maker(**call.arguments, **(stream(maker) if side == "jax" else {}))
+    arguments = {
+        k: made(v, side) if isinstance(v, Call) else v for k, v in call.arguments.items()
+    }
+    return maker(**arguments, **(stream(maker) if side == "jax" else {}))
 
 
 def attach(module: Any, case: Pair, side: str) -> Any:
