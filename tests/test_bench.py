@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
+import re
 import time
 from dataclasses import replace
 
@@ -338,7 +339,10 @@ class TestCommand:
         assert one["ceilings"]["torch"]["matmul"] > 0
         text = (tmp_path / "bench.md").read_text()
         assert "the noise floor" in text
-        assert text == markdown(whole)
+        assert text == markdown([whole])
+        assert "linear 768 to 3072, gradient" in (tmp_path / "bench.html").read_text()
+        assert one["measured_share"] > 0.5
+        assert all(row["facts"]["harness"] < 2e-6 for row in one["rows"])
         assert figures.load(tmp_path / "bench.json") == whole
         assert len(figures.merged([whole, whole])) == 1
 
@@ -354,11 +358,18 @@ class TestCommand:
         app = typer.Typer()
         app.command()(report)
         files = [str(tmp_path / f"{name}.json") for name in "ab"]
-        page = tmp_path / "page.md"
+        page = tmp_path / "page.html"
         assert CliRunner().invoke(app, [*files, "--out", str(page)]).exit_code == 0
-        text = page.read_text()
+        text = page.with_suffix(".md").read_text()
         assert "## fake, float32, one chip" in text
         assert "## fake, float32, another chip" in text
+        html = page.read_text()
+        assert "one chip, 1 thread: float32" in html
+        assert "another chip, 1 thread: float32" in html
+        assert "synchronisation is missing" in html
+        assert not re.search(r"<script|<link|<img|@import|url\(http", html)
+        found = CliRunner().invoke(app, [*files, "--out", str(tmp_path / "page.txt")])
+        assert (found.exit_code, "must end in .html" in found.output) == (2, True)
         (tmp_path / "a.json").write_text("{}")
         found = CliRunner().invoke(app, [*files, "--out", str(page)])
         assert found.exit_code == 2

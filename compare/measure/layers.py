@@ -361,7 +361,7 @@ def markdown(results: list[tuple[Row, dict[str, Paired]]], facts: dict[str, Any]
         "# Our layers against plain Flax, optax and JAX",
         "",
         f"One thread of {facts['machine']['processor']}; {versions}; float32. CPU time of a "
-        "compiled call, ours over plain: Huber's location of paired ratios and its 95 % interval. "
+        "compiled call, ours over plain: Huber's location of paired ratios, its 95 % interval. "
         "Below 1 ours is faster. Milliseconds are of the plain side.",
         "",
         "| layer | forward | 95 % | plain, ms | with gradients | 95 % | plain, ms | why over "

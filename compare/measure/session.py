@@ -69,7 +69,7 @@ def session(
 
     `until` (of time.monotonic): nothing is begun that would not end by then, going by the
     longest before it, and what is cut short is not kept but where it was the first and has
-    figures; then None is yielded, as something is left to do.
+    ratios; then None is yielded, as something is left to do.
     """
     done = {(one["workload"], one["precision"]) for one in results}
     longest = 0.0
@@ -81,7 +81,7 @@ def session(
             yield None
             return
         found, cut = _one(item, plan, say, until)
-        timed = any("seconds" in row for row in found["rows"])
+        timed = any(row.get("ratio") for row in found["rows"])
         if cut and (longest or not timed):
             yield None
             return
