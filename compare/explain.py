@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from compare.cases.case import Case
+from compare.cases.case import Case, Pair
+from compare.cases.training import Training
 from compare.command import fail
 from compare.judge.cause import Cause, Search
 from compare.judge.evidence import evidence
@@ -106,7 +107,7 @@ def explain(
     )
 
 
-def look(case: Case) -> list[Setting]:
+def look(case: Pair) -> list[Setting]:
     """Settings of the two sides that differ, after defaults."""
     from compare.run import hyperparameters
 
@@ -209,7 +210,12 @@ def explain_case(
 
     console = Console(soft_wrap=True)
     try:
-        found = explain(case, seed, device.value, seconds)
+        if isinstance(case, Case):
+            found = explain(case, seed, device.value, seconds)
+        else:
+            from compare.explain_training import explain_training
+
+            found = explain_training(case, seed, device.value)
     except ValueError as error:
         fail(str(error))
     word = found.verdict.verdict
@@ -222,7 +228,7 @@ def explain_case(
     raise typer.Exit(int(word in FAULTS))
 
 
-def one_case(name: str) -> Case:
+def one_case(name: str) -> Case | Training:
     """The case called so, or the only one whose name has that in it; a user's mistake else."""
     from compare.cases.planted import planted
     from compare.cases.select import select
@@ -237,8 +243,8 @@ def one_case(name: str) -> Case:
             fail(f"{len(near)} cases have {name!r} in their names: {', '.join(near[:5])}, ...")
         name = near[0]
     case = every[name]
-    if not isinstance(case, Case):
-        fail(f"{name} is no single call; portbench train {name!r} names the step and the array")
+    if not isinstance(case, Case | Training):
+        fail(f"{name} is an experiment, which says by itself what it found")
     return case
 
 

@@ -11,7 +11,9 @@ from compare.cases.case import Case, call, draw
 from compare.cases.faults import CASES as FAULTS
 from compare.cases.planted import LENET, Planted, in_models
 from compare.cases.planted_layers import in_layers
+from compare.cases.train_faults import CASES as TRAININGS
 from compare.explain import Explanation, explain, look
+from compare.explain_training import explain_training
 from compare.judge.evidence import relation
 from compare.judge.static import differing, equal, paired
 from compare.run.calls import Calls
@@ -49,6 +51,31 @@ def test_the_cause_of_a_planted_fault_is_named(fault):
 @pytest.mark.parametrize("case", [*in_layers()], ids=lambda case: case.name)
 def test_a_setting_that_differs_is_named(case):
     assert case.cause in names(explain(case))
+
+
+def of_training(quick: bool) -> list:
+    brief = ("Nesterov", "dampening", "optax", "decoupled", "biases")
+    return [one for one in TRAININGS if any(w in one.name for w in brief) == quick]
+
+
+def explained(training) -> None:
+    found = explain_training(training)
+    if training.cause:
+        assert training.cause in names(found)
+    else:
+        assert names(found) == []
+        assert "no known cause explains it" in "\n".join(found.lines)
+
+
+@pytest.mark.parametrize("training", of_training(True), ids=lambda one: one.name)
+def test_the_cause_of_a_training_that_parts(training):
+    explained(training)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("training", of_training(False), ids=lambda one: one.name)
+def test_the_cause_of_a_longer_training_that_parts(training):
+    explained(training)
 
 
 def in_lenet() -> list[Planted]:

@@ -10,6 +10,29 @@ from compare.cases.overfitting import TRAININGS
 from compare.cases.train import LENET, MLP, RESNET, SOFTMAX
 from compare.cases.training import Call, Training, call
 
+# The name of the known cause that the JAX side has; "" where none of the library explains it.
+_CAUSES = {
+    "learning rate off by 1e-6": "lr",
+    "momentum off by 1e-3": "momentum",
+    "buffers of BatchNorm left as they were": "",
+    "two batches swapped": "",
+    "a mean loss for the hand-written update": "reduction",
+    "no Nesterov": "nesterov",
+    "no dampening": "dampening",
+    "weight decay decoupled in Adam": "decay form",
+    "weight decay of optax's AdamW": "weight decay",
+    "Adam's second beta 0.99": "betas",
+    "no AMSGrad": "amsgrad",
+    "biases decayed too": "undecayed",
+    "L2 penalty without its 1/2": "strength",
+    "schedule one step late": "step size",
+    "warm-up one step short": "num warmup steps",
+    "warm-up left out of the decay's steps": "num training steps",
+    "cosine to a floor": "eta min",
+    "gradients clipped as optax does, without the 1e-6": "clip eps",
+    "gradients not clipped": "not clipped",
+}
+
 
 def fault(name: str, run: Training, parts_at: str, **jax: Any) -> Training:
     """`run` with fields of the JAX side changed, and where that must show."""
@@ -19,6 +42,7 @@ def fault(name: str, run: Training, parts_at: str, **jax: Any) -> Training:
         why="",
         jax_changes=jax,
         expect="different",
+        cause=_CAUSES[name],
         parts_at=parts_at,
     )
 

@@ -148,6 +148,7 @@ def of_training(training: Training, side: str) -> Settings:
         "schedule": training.schedule,
         "clip": training.clip,
         "loss": training.loss,
+        "penalty": training.penalty,
     }
     for name, part in parts.items():
         if part is None:
