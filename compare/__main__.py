@@ -18,7 +18,7 @@ from compare.calibrate import calibrate
 from compare.command import fail, write_results
 from compare.data import data
 from compare.diff import diff
-from compare.explain import explain_case
+from compare.explain_case import explain_case
 from compare.finetune import finetune
 from compare.measure.environment import Device
 from compare.precision import precision

@@ -128,6 +128,7 @@ class Pair:
     within                only the module at this path is compared
     expect    the verdict that is right for it
     cause     the name of the known cause (judge/cause.py) of a planted fault
+    place     the path of the module that has it, of a fault deep in a model
     why       what this pair can tell apart that others cannot
     """
 
@@ -147,6 +148,7 @@ class Pair:
     jax_within: str = ""
     expect: str = "same"
     cause: str = ""
+    place: str = ""
     why: str = ""
     name: str = ""
 

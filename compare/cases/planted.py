@@ -19,32 +19,17 @@ LAYERS = "compare.run.naive_layers:"
 
 
 @dataclass(frozen=True)
-class Planted:
-    """A fault, and what must be found of it.
-
-    place    the path of the module at fault, "" the whole; None where there is no module
-    cause    the name of the cause
-    backward whether the gradient alone is wrong
-    """
-
-    case: Case
-    place: str
-    cause: str
-    backward: bool = False
-
-
-@dataclass(frozen=True)
 class Sites:
     """A model, and the modules in it where a kind of fault may be planted.
 
     paths    of modules of one kind, with the arguments of the constructor at each
-    faults   (JAX's module or "" for torch's own, other arguments, cause, gradient alone)
+    faults   (JAX's module or "" for torch's own, other arguments, cause)
     """
 
     model: Case
     module: str
     paths: dict[str, dict[str, Any]]
-    faults: Sequence[tuple[str, dict[str, Any], str, bool]]
+    faults: Sequence[tuple[str, dict[str, Any], str]]
 
 
 LENET = Case(
@@ -111,24 +96,24 @@ _SQUARE = {
 }
 _ATTENTIONS = _bert(EAGER, "attention.self", config=(EAGER.init or {})["config"])
 _LINEAR = [
-    ("BiaslessLinear", {}, "bias missing", False),
-    ("DoubledBiasLinear", {}, "bias doubled", False),
-    ("StoppedLinear", {}, "gradient stopped", True),
+    ("BiaslessLinear", {}, "bias missing"),
+    ("DoubledBiasLinear", {}, "bias doubled"),
+    ("StoppedLinear", {}, "gradient stopped"),
 ]
-_TRANSPOSED = ("TransposedLinear", {}, "weight transposed", False)
+_TRANSPOSED = ("TransposedLinear", {}, "weight transposed")
 _CONV = [
-    ("compare.run.naive:FlippedConv2d", {}, "kernel flipped", False),
-    ("SwappedConv2d", {}, "kernel axes swapped", False),
-    ("StoppedConv2d", {}, "gradient stopped", True),
+    ("compare.run.naive:FlippedConv2d", {}, "kernel flipped"),
+    ("SwappedConv2d", {}, "kernel axes swapped"),
+    ("StoppedConv2d", {}, "gradient stopped"),
 ]
-_BIASLESS = ("BiaslessConv2d", {}, "bias missing", False)
+_BIASLESS = ("BiaslessConv2d", {}, "bias missing")
 _NORM = [
-    ("", {"eps": 1e-3}, "eps", False),
-    ("", {"momentum": 0.9}, "momentum", False),
-    ("", {"momentum": 0.01}, "momentum", False),
-    ("", {"eps": 3.1e-6}, "eps", False),
-    ("BiasedBatchNorm2d", {}, "running variance biased", False),
-    ("StillBatchNorm2d", {}, "buffers not updated", False),
+    ("", {"eps": 1e-3}, "eps"),
+    ("", {"momentum": 0.9}, "momentum"),
+    ("", {"momentum": 0.01}, "momentum"),
+    ("", {"eps": 3.1e-6}, "eps"),
+    ("BiasedBatchNorm2d", {}, "running variance biased"),
+    ("StillBatchNorm2d", {}, "buffers not updated"),
 ]
 _LENET_CONVS = {
     "conv1": {"in_channels": 1, "out_channels": 6, "kernel_size": 5, "padding": 2},
@@ -147,7 +132,7 @@ SITES = [
         LENET,
         "pool.AvgPool2d",
         {"pool": {"kernel_size": 2, "stride": 2}},
-        [("pool.MaxPool2d", {}, "kind of pool", False)],
+        [("pool.MaxPool2d", {}, "kind of pool")],
     ),
     Sites(RESNET, "norm.BatchNorm2d", _blocks("norm"), _NORM),
     Sites(RESNET, "conv.Conv2d", _blocks("conv"), _CONV),
@@ -155,18 +140,18 @@ SITES = [
         RESNET,
         "resnet.BasicBlock",
         _plain_blocks(),
-        [("WithoutShortcut", {}, "term left out", False)],
+        [("WithoutShortcut", {}, "term left out")],
     ),
     Sites(
         BERT_TINY,
         "normalization.LayerNorm",
         _NORMS,
         [
-            ("", {"eps": 1e-5}, "eps", False),
-            ("", {"eps": 1e-6}, "eps", False),
-            ("", {"eps": 2.7e-4}, "eps", False),
-            ("UnbiasedLayerNorm", {}, "unbiased variance", False),
-            ("StoppedLayerNorm", {}, "gradient stopped", True),
+            ("", {"eps": 1e-5}, "eps"),
+            ("", {"eps": 1e-6}, "eps"),
+            ("", {"eps": 2.7e-4}, "eps"),
+            ("UnbiasedLayerNorm", {}, "unbiased variance"),
+            ("StoppedLayerNorm", {}, "gradient stopped"),
         ],
     ),
     Sites(BERT_TINY, "linear.Linear", _SQUARE, [*_LINEAR, _TRANSPOSED]),
@@ -175,9 +160,9 @@ SITES = [
         "bert_attention.BertSelfAttention",
         _ATTENTIONS,
         [
-            ("UnscaledSelfAttention", {}, "attention scale", False),
-            ("ScaledBySizeSelfAttention", {}, "attention scale", False),
-            ("SwappedSelfAttention", {}, "q and k swapped", False),
+            ("UnscaledSelfAttention", {}, "attention scale"),
+            ("ScaledBySizeSelfAttention", {}, "attention scale"),
+            ("SwappedSelfAttention", {}, "q and k swapped"),
         ],
     ),
     Sites(
@@ -186,8 +171,8 @@ SITES = [
         {"cell": {"in_channels": 4, "hidden_channels": 4, "kernel_size": 3,
                   "padding_mode": "circular"}},
         [
-            ("GatesInAnotherOrder", {}, "gate order", False),
-            ("HiddenFirst", {}, "order of concatenation", False),
+            ("GatesInAnotherOrder", {}, "gate order"),
+            ("HiddenFirst", {}, "order of concatenation"),
         ],
     ),
     Sites(
@@ -198,38 +183,34 @@ SITES = [
             "decoder": {"in_channels": 4, "out_channels": 2, "kernel_size": 3},
             "cell.conv": {"in_channels": 8, "out_channels": 16, "kernel_size": 3},
         },
-        [("", {"padding": "same"}, "padding mode", False)],
+        [("", {"padding": "same"}, "padding mode")],
     ),
 ]  # fmt: skip
 
 
-def in_models(seed: int = 0, times: int = 1) -> Iterator[Planted]:
+def in_models(seed: int = 0, times: int = 1) -> Iterator[Case]:
     """Each fault of SITES `times` times, each at a path drawn among those of its kind."""
     rng = random.Random(seed)
     for sites in SITES:
-        for word, changes, cause, backward in sites.faults:
+        for word, changes, cause in sites.faults:
             for path in rng.sample(list(sites.paths), min(times, len(sites.paths))):
                 arguments = {**sites.paths[path], **changes}
                 plain = not word or ":" in word or "." in word
                 target = (word if plain else f"{LAYERS}{word}") or sites.module
                 name = f"planted: {sites.model.name}, {path}: {cause}"
                 name += f" ({word.rpartition(':')[2] or told(changes)})"
-                yield Planted(
-                    replace(
-                        sites.model,
-                        name=name,
-                        jax_attach={path: Call(target, arguments)},
-                        expect="different",
-                        cause=cause,
-                    ),
-                    path,
-                    cause,
-                    backward,
+                yield replace(
+                    sites.model,
+                    name=name,
+                    jax_attach={path: Call(target, arguments)},
+                    expect="different",
+                    cause=cause,
+                    place=path,
                 )
     yield from _whole()
 
 
-def _whole() -> Iterator[Planted]:
+def _whole() -> Iterator[Case]:
     """Faults between the layers: inside a model, whose children agree."""
     flat = replace(LENET, init={}, jax="compare.run.naive:FlattenedInNhwcOrder")
     slow = replace(BURGERS, jax_init={"dt": 0.04})
@@ -238,14 +219,13 @@ def _whole() -> Iterator[Planted]:
         (slow, "constant", "another dt"),
     ):
         name = f"planted: {base.name}: {word}"
-        case = replace(base, name=name, expect="different", cause=cause)
-        yield Planted(case, "", cause)
+        yield replace(base, name=name, expect="different", cause=cause)
 
 
-def planted(seed: int = 0, times: int = 1) -> Iterator[Planted]:
+def planted(seed: int = 0, times: int = 1) -> Iterator[Case]:
     """Every planted fault of one call: of the layers, then of the models at random depth."""
     from compare.cases.faults import CASES
 
-    yield from (Planted(case, "", case.cause) for case in CASES)
-    yield from (Planted(case, "", case.cause) for case in in_layers())
+    yield from CASES
+    yield from in_layers()
     yield from in_models(seed, times)
