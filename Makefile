@@ -35,7 +35,7 @@ bench: $(READY)
 # Where a call may take no longer than SLICE seconds, each goes on from the last; 0: one call does all.
 SLICE ?= 0
 bench-gpu: $(READY)
-	@while :; do $(BIN)/python -m compare.measure.gpu --seconds $(SLICE) --out results; \
+	@while :; do $(BIN)/python -m compare.bench_gpu --seconds $(SLICE) --out results; \
 	  status=$$?; [ $$status = 3 ] || exit $$status; done
 
 calibrate: $(READY)

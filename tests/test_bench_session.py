@@ -110,6 +110,6 @@ class TestAccelerator:
             " 'pydantic', 'datasets', 'sklearn', 'torch', 'jax'}:\n"
             "            raise ImportError(name)\n"
             "sys.meta_path.insert(0, Blocked())\n"
-            "import compare.measure.gpu\n"
+            "import compare.bench_gpu\n"
         )
         subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -14,7 +14,7 @@ from compare.judge.thresholds import CARE_BITS, UNIT
 from compare.measure import environment
 
 if TYPE_CHECKING:
-    from compare.precision import Measured
+    from compare.judge.precision import Measured
 
 HEADINGS = (
     "precision", "suite", "cases", "arrays", "torch, median", "worst", "JAX, median", "worst",

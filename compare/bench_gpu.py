@@ -1,6 +1,6 @@
 """The whole benchmark of an accelerator, in calls of limited length that go on from each other.
 
-    python -m compare.measure.gpu --seconds 570      # again, until it says that all is done
+    python -m compare.bench_gpu --seconds 570      # again, until it says that all is done
 
 A call runs what the results' folder does not hold yet, the most wanted first, and stops before
 its seconds are over, leaving whole files. It needs neither a network nor typer or matplotlib:
@@ -114,13 +114,13 @@ def _say(words: str) -> None:
 
 
 def _wrong(words: str) -> int:
-    print(f"python -m compare.measure.gpu: {words}", file=sys.stderr)
+    print(f"python -m compare.bench_gpu: {words}", file=sys.stderr)
     return 2
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m compare.measure.gpu", description="The whole benchmark of a device."
+        prog="python -m compare.bench_gpu", description="The whole benchmark of a device."
     )
     add = parser.add_argument
     add("--device", choices=("cuda", "cpu"), default="cuda")
