@@ -15,31 +15,37 @@ from compare.command import fail
 
 if TYPE_CHECKING:
     from compare.cases.atlas import Row
+    from compare.cases.edges import Edge
     from compare.report.atlas import Entry
 
 
 def atlas(
     keyword: Annotated[
-        str, typer.Option("-k", help="Only rows with this text in id, statement or source.")
+        str,
+        typer.Option(
+            "-k", help="Only what has this text: an id, a statement, a layer, an edge."
+        ),
     ] = "",
     out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
         "out"
     ),
     seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
 ) -> None:
-    """Execute every statement of the atlas; write atlas.json, atlas.md and atlas.html.
+    """Execute every statement of the atlas and the contract at special values.
 
-    Exit status: 0 all as expected, 1 an outcome is news or a row failed, 2 wrong use.
+    Writes atlas.json, atlas.md and atlas.html. Exit status: 0 all as expected, 1 an outcome
+    is news or a row failed, 2 wrong use.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from compare.edges import contract
     from compare.measure import environment
     from compare.report import atlas as report
     from compare.report.page import write_atlas
 
-    wanted = chosen(keyword)
-    if not wanted:
+    wanted, at_edges = chosen(keyword), chosen_edges(keyword)
+    if not wanted and not at_edges:
         fail(f"no row of the atlas has {keyword!r} in it; portbench atlas without -k runs all")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -49,18 +55,20 @@ def atlas(
     prepare()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("starting", total=len(wanted))
+        task = progress.add_task("starting", total=len(wanted) + len(at_edges))
 
-        def on_entry(entry: Entry) -> None:
-            progress.update(task, advance=1, description=entry.row.id)
+        def on_done(name: str) -> None:
+            progress.update(task, advance=1, description=name[:40])
 
-        entries = [entry.plain() for entry in execute(wanted, seed, on_entry)]
+        entries = [entry.plain() for entry in execute(wanted, seed, on_done)]
+        rows = contract(at_edges, seed, on_done)
     facts = {"versions": environment.versions(), "machine": environment.machine()}
-    said = report.summary(entries, time.perf_counter() - started, facts)
+    said = report.summary(entries, rows, time.perf_counter() - started, facts)
     report.write(out, said)
     write_atlas(out / "atlas.html", said)
     into_report(out)
     console.print(report.table(entries))
+    console.print(report.edge_table(rows))
     report.closing(console, said)
     console.print(f"report: {out / 'atlas.html'}")
     raise typer.Exit(1 if said["unexpected"] else 0)
@@ -88,6 +96,13 @@ def chosen(keyword: str) -> list[Row]:
     ]
 
 
+def chosen_edges(keyword: str) -> list[Edge]:
+    """The edges that have `keyword` in their layer, arguments or edge."""
+    from compare.cases.edges import edges
+
+    return [edge for edge in edges() if keyword.lower() in edge.name.lower()]
+
+
 def prepare() -> None:
     """What this process sets before it imports the frameworks, torch first."""
     from compare.suite import environment
@@ -100,7 +115,7 @@ def prepare() -> None:
 
 
 def execute(
-    rows: Sequence[Row], seed: int, on_entry: Callable[[Entry], None] = lambda entry: None
+    rows: Sequence[Row], seed: int, on_row: Callable[[str], None] = lambda name: None
 ) -> list[Entry]:
     """Runs and judges each row; a function that serves several rows runs once."""
     from compare.run.atlas import Facts
@@ -109,7 +124,7 @@ def execute(
     entries = []
     for row in rows:
         entries.append(entry_of(row, seed, done))
-        on_entry(entries[-1])
+        on_row(row.id)
     return entries
 
 

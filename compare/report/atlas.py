@@ -131,14 +131,20 @@ def _array(values: np.ndarray) -> str:
     return f"{' x '.join(map(str, values.shape))}: {', '.join(flat[:4])}, ..."
 
 
-def summary(entries: Sequence[dict], seconds: float, facts: Mapping[str, Any]) -> dict:
-    """What atlas.json says: the rows, how they came out, and where."""
+def summary(
+    entries: Sequence[dict], edges: Sequence[dict], seconds: float, facts: Mapping[str, Any]
+) -> dict:
+    """What atlas.json says: the rows and the edges, how they came out, and where."""
+    odd = [one["id"] for one in entries if not one["as_expected"]]
+    odd += [f"{one['layer']}: {one['edge']}" for one in edges if not one["as_expected"]]
     return {
         "outcomes": dict(Counter(one["outcome"] for one in entries)),
-        "unexpected": [one["id"] for one in entries if not one["as_expected"]],
+        "edge_outcomes": dict(Counter(one["outcome"] for one in edges)),
+        "unexpected": odd,
         "seconds": round(seconds, 1),
         "environment": dict(facts),
         "rows": list(entries),
+        "edges": list(edges),
     }
 
 
@@ -169,12 +175,39 @@ def table(entries: Sequence[dict]) -> Table:
     return grid
 
 
+def edge_table(edges: Sequence[dict]) -> Table:
+    """A line a layer: its edges, and those where it differs, with the reason."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    grid.add_column("layer", no_wrap=True)
+    grid.add_column("edges", justify="right")
+    grid.add_column("where it differs")
+    for layer in dict.fromkeys((one["family"], one["layer"]) for one in edges):
+        own = [one for one in edges if (one["family"], one["layer"]) == layer]
+        told = [
+            f"[red]{escape(one['edge'])}: {escape(one['outcome'])}: {escape(one['says'])}[/]"
+            if not one["as_expected"]
+            else f"{escape(one['edge'])}: {escape(one['reason'])}"
+            for one in own
+            if one["outcome"] != "same" or not one["as_expected"]
+        ]
+        grid.add_row(".".join(layer), str(len(own)), "; ".join(told))
+    return grid
+
+
 def closing(console: Console, said: Mapping[str, Any]) -> None:
     """What the command ends with."""
     counts = ", ".join(
         f"[{COLOURS[word]}]{count} {word}[/]" for word, count in said["outcomes"].items()
     )
-    console.print(f"{len(said['rows'])} statements: {counts}; {said['seconds']:.0f} s")
+    console.print(f"{len(said['rows'])} statements: {counts}; {said['seconds']:.0f} s in all")
+    edges = ", ".join(f"{count} {word}" for word, count in said["edge_outcomes"].items())
+    if edges:
+        console.print(f"{len(said['edges'])} edges: {edges}")
+    for one in said["edges"]:
+        if not one["as_expected"]:
+            told = f"{one['layer']}({one['call']}), {one['edge']}: {one['outcome']}"
+            told += f", expected {one['expected']}: {one['says']}"
+            console.print(f"[red]unexpected[/] {escape(told)}", soft_wrap=True)
     for one in said["rows"]:
         if not one["as_expected"]:
             console.print(
@@ -204,6 +237,19 @@ def markdown(said: Mapping[str, Any]) -> str:
         lines.append(
             f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in cells)} |"
         )
+    lines += [
+        "",
+        "## Special values and edges",
+        "",
+        "| layer | edge | outcome | torch | JAX | reason |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in said["edges"]:
+        outcome = one["outcome"] + ("" if one["as_expected"] else ", not expected")
+        why = one["reason"] or one["says"]
+        layer = f"`{one['family']}.{one['layer']}({one['call']})`"
+        cells = (layer, one["edge"], outcome, one["torch"], one["jax"], why)
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -220,7 +266,7 @@ def read(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         said = json.loads(file.read_text())
-        missing = {"rows", "outcomes", "seconds", "environment"} - set(said)
+        missing = {"rows", "edges", "outcomes", "seconds", "environment"} - set(said)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file} is no atlas ({error}): run portbench atlas again") from error
     if missing:
