@@ -14,6 +14,7 @@ from typing import Any
 
 from compare.cases.case import Case, Pair
 from compare.cases.drawn import DRAWS, comparisons
+from compare.cases.training import Training
 from compare.cases.trial_pair import TrialPair
 from compare.judge.calibration import reached
 from compare.judge.verdict import Verdict
@@ -25,10 +26,16 @@ CONFIGURATIONS = 16
 
 @dataclass(frozen=True)
 class Planted:
-    """A planted fault, with the suite that it stands in."""
+    """A planted fault, with the suite that it stands in.
+
+    deep   it lies in a model: `place` of the case, or the whole, is asked for
+    alone  its verdict is that of the explanation, which costs as much as a check
+    """
 
     suite: str
     case: Pair
+    deep: bool = False
+    alone: bool = False
 
     @property
     def key(self) -> str:
@@ -39,7 +46,7 @@ class Planted:
 class Mended:
     """A training with its fault taken out: it must be the same."""
 
-    case: Pair
+    case: Training
 
     @property
     def key(self) -> str:
@@ -75,6 +82,8 @@ Item = Planted | Mended | Drawn | Tried
 
 def work(batch: Sequence[Item], settings: dict[str, Any]) -> list[dict[str, Any]]:
     """What a worker does: a line for each item. torch's warnings are for users of a layer."""
+    from compare.proof_faults import mended, planted
+
     warnings.simplefilter("ignore")
     found = [
         *planted([item for item in batch if isinstance(item, Planted)], settings),
@@ -84,81 +93,6 @@ def work(batch: Sequence[Item], settings: dict[str, Any]) -> list[dict[str, Any]
     ]
     lines = {line["key"]: line for line in found}
     return [lines[item.key] for item in batch]
-
-
-def verdicts(cases: Sequence[Pair], settings: dict[str, Any]) -> dict[str, Verdict]:
-    """By name; cases share a compile, a training or study runs alone."""
-    from compare.cases.case import Study
-    from compare.cases.training import Training
-    from compare.check import check, check_study, check_training
-
-    seed, quick = settings["seed"], settings["quick"]
-    found = check([one for one in cases if isinstance(one, Case)], seed, quick=quick)
-    found += [check_study(one, seed) for one in cases if isinstance(one, Study)]
-    found += [check_training(one, seed) for one in cases if isinstance(one, Training)]
-    return {verdict.case: verdict for verdict in found}
-
-
-def planted(items: Sequence[Planted], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Whether each fault is called by its verdict, and its place and cause by their names."""
-    found = verdicts([item.case for item in items], settings)
-    lines = []
-    for item in items:
-        verdict = found[item.case.name]
-        lines.append(
-            {
-                "kind": "fault",
-                "key": item.key,
-                "name": item.case.name,
-                "suite": item.suite,
-                "expect": verdict.expect,
-                "verdict": verdict.verdict,
-                "says": verdict.says,
-                "caught": verdict.as_expected,
-                "reached": reached(verdict),
-                **explained(item.case, settings),
-            }
-        )
-    return lines
-
-
-def explained(case: Pair, settings: dict[str, Any]) -> dict[str, Any]:
-    """What `explain` finds of a planted place and cause, where the case names them."""
-    try:
-        from compare.explain import explain
-    except ImportError:
-        return {}
-    wanted = [name for name in ("cause", "place") if getattr(case, name, "")]
-    if not (wanted and isinstance(case, Case) and settings["explain"]):
-        return {}
-    told = explain(case, settings["seed"])
-    line: dict[str, Any] = {}
-    if "cause" in wanted:
-        names = sorted({cause.name for cause in told.causes})
-        line["cause"] = {"planted": case.cause, "found": names}
-    if "place" in wanted:
-        ways = {"forward": told.forward, "backward": told.backward}
-        line["place"] = {"planted": getattr(case, "place", ""), "found": ways}
-    return line
-
-
-def mended(item: Mended, settings: dict[str, Any]) -> dict[str, Any]:
-    """Whether the training is the same without its fault."""
-    (verdict,) = verdicts([item.case], settings).values()
-    return {
-        "kind": "mended",
-        "key": item.key,
-        "name": item.case.name,
-        "verdict": verdict.verdict,
-        "says": verdict.says,
-        "reached": reached(verdict),
-    }
-
-
-def without_fault(case: Pair) -> Pair:
-    """A faulty training with its JAX side like its torch side."""
-    bare: dict[str, Any] = {"jax_changes": {}, "parts_at": "", "expect": "same", "cause": ""}
-    return replace(case, name=case.name.replace("fault: ", "mended: "), **bare)
 
 
 def drawn(item: Drawn, settings: dict[str, Any]) -> dict[str, Any]:

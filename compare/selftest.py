@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import time
@@ -18,15 +17,19 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from compare.proof import Item
+    from compare.proof import Item, Planted
     from compare.report.ledger import Ledger
 
 COMPARISONS, QUICK_COMPARISONS = 20_000, 300
 
+TIMES = 3
+"""Places at which each fault of a model is planted."""
+
 
 def selftest(
     quick: Annotated[
-        bool, typer.Option("--quick", help="A minute: faults in layers, 300 comparisons.")
+        bool,
+        typer.Option("--quick", help="A minute: no deep models or trainings, 300 comparisons."),
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
         "out/selftest"
@@ -86,11 +89,10 @@ def selftest(
 
 
 def settings(seed: int, quick: bool, jobs: int) -> dict[str, Any]:
-    """What workers are told. A quick run looks for no places and causes: that takes minutes."""
+    """What workers are told."""
     from compare.suite import environment
 
-    told = {"seed": seed, "quick": quick, "explain": not quick}
-    return {**told, "environment": environment("cpu", jobs)}
+    return {"seed": seed, "quick": quick, "environment": environment("cpu", jobs)}
 
 
 def run(
@@ -117,37 +119,39 @@ def run(
 
 def planned(quick: bool) -> list[list[Item]]:
     """Faults, those that take longest first, and the pairs of the trial."""
-    from compare.cases.case import Case
     from compare.cases.training import Training
     from compare.cases.trial import PAIRS, SEEDS
-    from compare.proof import Mended, Planted, Tried, without_fault
+    from compare.proof import Mended, Tried
+    from compare.proof_faults import without_fault
     from compare.suite import BATCH
 
-    faults = [Planted(suite, case) for suite, case in planted()]
-    alone: list[Item] = [one for one in faults if not isinstance(one.case, Case)]
-    together: list[Item] = [one for one in faults if isinstance(one.case, Case)]
-    healed: list[Item] = [
-        Mended(without_fault(one.case)) for one in faults if isinstance(one.case, Training)
-    ]
+    faults = planted(quick)
+    alone: list[Item] = [one for one in faults if one.alone]
+    alone += [Mended(without_fault(x.case)) for x in faults if isinstance(x.case, Training)]
+    together: list[Item] = [one for one in faults if not one.alone]
     pairs: list[Item] = [Tried(pair, 1 if quick else SEEDS) for pair in PAIRS]
-    slow = [] if quick else [[one] for one in [*alone, *healed]]
-    return [*slow, *cut(together, BATCH), *cut(pairs, 5)]
+    return [*cut(alone, 1), *cut(together, BATCH), *cut(pairs, 5)]
 
 
 def cut(items: Sequence[Item], size: int) -> list[list[Item]]:
     return [list(items[i : i + size]) for i in range(0, len(items), size)]
 
 
-def planted() -> list[tuple[str, Any]]:
-    """Every planted fault, with its suite."""
-    from compare.cases.select import select
+def planted(quick: bool) -> list[Planted]:
+    """Every planted fault; of deep models those of the smallest alone, if `quick`."""
+    from compare.cases.faults import CASES
+    from compare.cases.planted import in_layers, in_models
+    from compare.cases.train_faults import CASES as TRAININGS
+    from compare.proof import Planted
 
-    found = select(["faults"])
-    if importlib.util.find_spec("compare.cases.planted"):
-        module = importlib.import_module("compare.cases.planted")
-        held = {case.name for _, case in found}
-        found += [("planted", case) for case in module.planted() if case.name not in held]
-    return found
+    single = [Planted("faults", case) for case in CASES]
+    single += [Planted("layers", case) for case in in_layers()]
+    models = [
+        Planted("models", case, True, True) for case in in_models(0, 1 if quick else TIMES)
+    ]
+    if quick:
+        return single + [one for one in models if one.case.target.startswith("lenet.")]
+    return [*(Planted("trainings", case, alone=True) for case in TRAININGS), *models, *single]
 
 
 def draws(ledger: Ledger, wanted: int) -> Iterator[list[list[Item]]]:

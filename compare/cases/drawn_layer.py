@@ -46,7 +46,8 @@ def gated(draw: Draw) -> Case:
     kind, c = draw.choice(("glu", "prelu", "rrelu")), draw.integer(1, 4)
     image = {"input": given(f"n=3 c={c} l={2 * draw.integer(1, 3)}")}
     if kind == "glu":
-        return Case("activation.glu", image, options={"dim": -1}, out=("n c l",))
+        image = {"input": given(f"n=3 a={c} l={2 * draw.integer(1, 3)}")}
+        return Case("activation.glu", image, options={"dim": -1}, out=("n a l",))
     if kind == "prelu":
         slopes = given(f"k={draw.choice((1, c))}", "uniform", low=0.05, high=0.5)
         return Case("activation.prelu", {**image, "weight": slopes})

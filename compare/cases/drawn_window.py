@@ -127,14 +127,19 @@ def padding(draw: Draw) -> Case:
 
 
 def function_padding(draw: Draw) -> Case:
-    """`pad`, which takes the number of axes from the length of its list."""
+    """`pad`, which takes the number of axes from the length of its list.
+
+    A constant pads the last axes whatever they mean, so that none may be named a channel.
+    """
     mode = draw.choice(("constant", "reflect", "replicate", "circular"))
     rank = draw.integer(1, 3)
-    low = 0 if mode == "circular" else -1
-    options: dict = {"pad": tuple(draw.integers(2 * rank, low, 2)), "mode": mode}
-    if mode == "constant":
-        options["value"] = draw.choice((0.0, 2.5))
     sizes = " ".join(f"{name}={draw.integer(4, 6)}" for name in AXES[rank])
+    if mode == "constant":
+        options: dict = {"pad": tuple(draw.integers(2 * rank, -1, 2))}
+        options["value"] = draw.choice((0.0, 2.5))
+        return Case("pad.pad", {"input": given(f"a=2 b=2 {sizes}")}, options=options)
+    low = 0 if mode == "circular" else -1
+    options = {"pad": tuple(draw.integers(2 * rank, low, 2)), "mode": mode}
     return Case("pad.pad", {"input": given(f"n=2 c=2 {sizes}")}, options=options)
 
 

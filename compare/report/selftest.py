@@ -97,21 +97,21 @@ def suites(faults: Sequence[Line]) -> dict[str, dict[str, int]]:
 
 
 def answers(faults: Sequence[Line], what: str) -> list[dict[str, Any]]:
-    """What was asked of the faults that have a planted place (a question a way) or cause."""
+    """What was asked of the faults: the planted cause, and its place, forward and back.
+
+    A place that is found on a way on which nothing differs is a wrong answer.
+    """
     asked = []
     for line in faults:
-        planted, found = line.get(what, {}).get("planted"), line.get(what, {}).get("found")
+        planted, found = line[what]["planted"], line[what]["found"]
         if what == "cause" and planted:
-            right = planted in found
-            asked.append({"name": line["name"], "planted": planted, "found": found,
-                          "right": right})  # fmt: skip
+            asked.append((line["name"], planted, found, planted in found))
         if what == "place" and planted is not None:
             for way in WAYS:
-                if planted.get(way) is not None:
-                    told = {"planted": f"{way}: {planted[way]}", "found": found[way]}
-                    right = found[way] == planted[way]
-                    asked.append({"name": line["name"], **told, "right": right})
-    return asked
+                if (planted[way], found[way]) != (None, None):
+                    right = planted[way] == found[way]
+                    asked.append((line["name"], f"{way}: {planted[way]}", found[way], right))
+    return [dict(zip(("name", "planted", "found", "right"), one, strict=True)) for one in asked]
 
 
 def accuracy(asked: Sequence[Mapping[str, Any]]) -> float | None:
