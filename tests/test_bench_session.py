@@ -13,7 +13,8 @@ import pytest
 from test_bench import FAKE, PLAN
 from test_bench_fakes import fake
 
-from compare.measure import figures, gpu, session
+from compare import bench_gpu
+from compare.measure import figures, session
 from compare.measure.figures import NotResults
 from compare.measure.session import Item, held, troubles
 
@@ -72,7 +73,7 @@ def test_a_lost_reference_is_a_result_that_says_so(tmp_path):
 
 class TestAccelerator:
     def main(self, *words):
-        return gpu.main(["--device", "cpu", "--size", "tiny", *words])
+        return bench_gpu.main(["--device", "cpu", "--size", "tiny", *words])
 
     def test_it_runs_goes_on_and_ends(self, tmp_path):
         words = ("--workload", "gelu", "--arms", "jax-jit", "--budget", "0.5",
@@ -94,10 +95,14 @@ class TestAccelerator:
         assert self.main("--workload", "alexnet") == 2
 
     def test_the_most_wanted_come_first(self):
-        every = session.items(replace(PLAN, size="gpu", device="cuda"), gpu.ORDER, None, ())
-        names = [(item.workload.name, item.precision) for item in gpu.ordered(every)]
+        every = session.items(
+            replace(PLAN, size="gpu", device="cuda"), bench_gpu.ORDER, None, ()
+        )
+        names = [(item.workload.name, item.precision) for item in bench_gpu.ordered(every)]
         assert len(names) == len(every)
-        assert {name for group in gpu.WANTED for name in group} <= {name for name, _ in names}
+        assert {name for group in bench_gpu.WANTED for name in group} <= {
+            name for name, _ in names
+        }
         assert names[0] == ("resnet50, train", "bfloat16")
         assert names[8][1] == "float32"
 
