@@ -274,3 +274,5 @@ def test_the_report_has_the_atlas_that_lies_beside_it(tmp_path):
     (tmp_path / "atlas.json").write_text("{}")
     with pytest.raises(ValueError, match="portbench atlas again"):
         report.read(tmp_path)
+    page.write_page(tmp_path / "report.html", [], summary)
+    assert "portbench atlas again" in (tmp_path / "report.html").read_text()

@@ -38,8 +38,7 @@ ROWS = [
     ),
     Row(
         "N1.4",
-        "(?) The class draws its first weight from a normal distribution. It is uniform, "
-        "within 1 / sqrt(fan_in).",
+        "(?) The class draws its first weight from a normal distribution.",
         "conv.initial_weight",
         (plausible("torch p of normal"),),
         expect="does not hold",

@@ -20,8 +20,7 @@ ROWS = [
     ),
     Row(
         "N10.1b",
-        "(?) TrainingArguments takes evaluation_strategy, the Trainer tokenizer: the names of "
-        "today's transformers are eval_strategy and processing_class.",
+        "(?) TrainingArguments takes evaluation_strategy, and the Trainer tokenizer.",
         "finetune.arguments",
         (
             equal("transformers has evaluation strategy", True),
@@ -32,7 +31,7 @@ ROWS = [
     Row(
         "N10.1c",
         "Evaluation is 'no', 'steps' or 'epoch', by eval_strategy; the Trainer takes data "
-        "sets, a collator, compute_metrics. Here either name serves.",
+        "sets, a collator, compute_metrics, processing_class. Here the old names serve too.",
         "finetune.arguments",
         (
             equal("choices", ["epoch", "no", "steps"]),
@@ -42,6 +41,7 @@ ROWS = [
             equal("an unknown choice", "ValueError"),
             equal("Trainer takes", _TAKES),
             equal("Trainer here takes", _TAKES),
+            equal("Trainer takes processing class", True),
             equal("Trainer here takes either", True),
         ),
     ),

@@ -35,14 +35,13 @@ ROWS = [
     Row(
         "N5.2b",
         "A target shaped like the scores holds probabilities; one-hot, they say what labels "
-        "say.",
+        "say. 'none' then gives a number a row.",
         "loss.cross_entropy_probabilities",
-        (rounding("one hot against labels"), AGREES),
+        (rounding("one hot against labels"), equal("shape with none", [6]), AGREES),
     ),
     Row(
         "N5.2c",
-        "(?) With probabilities, too, 'none' gives the target's shape. It gives (N): one "
-        "number a row.",
+        "(?) With probabilities, too, 'none' gives the target's shape.",
         "loss.cross_entropy_probabilities",
         (equal("shape with none", [6, 5]),),
         expect="does not hold",

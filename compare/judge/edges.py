@@ -11,7 +11,7 @@ from compare.judge.agree import compare
 from compare.judge.verdict import worst_of
 from compare.run.record import Record
 
-KINDS = ("number", "0", "-0", "denormal", "inf", "-inf", "NaN")
+KINDS = ("number", "0.0", "-0.0", "denormal", "inf", "-inf", "NaN")
 SMALLEST_NORMAL = {"float64": 2.0**-1022, "float32": 2.0**-126}
 
 
@@ -112,9 +112,8 @@ def specials(record: Record, precision: str) -> str:
         floats = [kinds(x, precision).ravel() for x in arrays if x.dtype.kind == "f"]
         if floats:
             every = np.concatenate(floats)
-            counts = {kind: int((every == i).sum()) for i, kind in enumerate(KINDS)}
-            found = ", ".join(
-                f"{n} {kind}" for kind, n in counts.items() if n and kind != "number"
-            )
+            counts = np.bincount(every, minlength=len(KINDS)).tolist()
+            pairs = list(zip(counts, KINDS, strict=True))[1:]
+            found = ", ".join(f"{count} x {kind}" for count, kind in pairs if count)
             told.append(f"{word}: {found or 'numbers'} of {every.size}")
     return "; ".join(told)

@@ -18,8 +18,12 @@ WATCHED = ("train", "finetune", "long")
 def write_page(file: Path, results: Sequence[Result], summary: dict[str, Any]) -> None:
     """Writes the page of `results` to `file`, with the atlas where one lies beside it.
 
-    Raises ValueError where that one can't be read.
+    An atlas that can't be read is told on the page: a run's results do not wait for it.
     """
+    try:
+        said, problem = atlas.read(file.parent), ""
+    except ValueError as error:
+        said, problem = None, str(error)
     environment = templates()
     pairs = [result for result in results if not result.planted]
     suites = dict.fromkeys(result.suite for result in pairs)
@@ -35,7 +39,8 @@ def write_page(file: Path, results: Sequence[Result], summary: dict[str, Any]) -
         rates=plot.rates(schedules) if schedules else "",
         studies=[r for r in pairs if "pairings" in r.verdict.facts],
         error_fall=plot.error_fall(results),
-        atlas=atlas.read(file.parent),
+        atlas=said,
+        atlas_problem=problem,
     )
     file.write_text(page)
 
