@@ -59,7 +59,7 @@ def bench(
         float, typer.Option(min=0, help="Seconds after which to stop; 0: when all is done.")
     ] = 0.0,
     trace: Annotated[
-        bool, typer.Option("--trace", help="Also write a profile of some steps of each arm.")
+        bool, typer.Option("--trace", help="Also write Chrome/Perfetto traces of a few steps.")
     ] = False,
 ) -> None:
     """Time torch against JAX: ratios with their intervals, rates, compile times, memory.

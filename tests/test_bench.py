@@ -204,6 +204,24 @@ class TestAgreement:
         assert not agree(arrays, REFERENCE, TWIN, "float32", "forward").agrees
         assert agree(arrays, REFERENCE, twin, "bfloat16", "forward").agrees
 
+    def test_what_torch_itself_loses_is_allowed_up_to_a_limit(self):
+        def found(own, off):
+            arrays = {"output/0": REFERENCE["output/0"] + 4 * off}
+            theirs = {"output/0": REFERENCE["output/0"] + 4 * own}
+            return agree(arrays, REFERENCE, TWIN, "float32", "forward", theirs).agrees
+
+        assert not found(0.0, 1e-5)
+        assert found(1e-5, 1e-5)
+        assert found(1e-5, 3.9e-5)
+        assert not found(1e-5, 4.1e-5)
+        assert not found(1e-3, 1e-3)  # torch too is wrong there
+
+    def test_of_some_entries_the_whole_array_is_the_measure(self):
+        arrays = {"output/0": REFERENCE["output/0"] + 1e-4}
+        given = (arrays, REFERENCE, TWIN, "float32", "forward", {})
+        assert not agree(*given, {}).agrees
+        assert agree(*given, {"output/0": 400.0}).agrees
+
     def test_nothing_compared_is_no_agreement(self):
         found = self.judged("gradient", **{"grad/x": np.array([5.0, 0.0, 0.0])})
         assert not found.agrees

@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from compare.measure.arms import Arm
-from compare.measure.job import Job
+from compare.measure.job import Job, Reference
 from compare.measure.knobs import KNOBS, Manifest
 from compare.measure.timing import Prepared
 
@@ -75,12 +75,9 @@ def make(job: Job) -> Prepared:
     )
 
 
-def reference(job: Job, precisions: tuple[str, ...]):
-    return (
-        [],
-        EXPECTED,
-        {name: {k: x + 1e-9 for k, x in EXPECTED.items()} for name in precisions},
-    )
+def reference(job: Job, precisions: tuple[str, ...]) -> Reference:
+    twins = {name: {k: x + 1e-9 for k, x in EXPECTED.items()} for name in precisions}
+    return Reference((), EXPECTED, twins, dict.fromkeys(precisions, EXPECTED))
 
 
 def parent(pipe) -> None:

@@ -60,7 +60,11 @@ class Plan:
 
 @dataclass
 class Runner:
-    """An arm's course: its worker, what is known of it, and how it ended, if it was lost."""
+    """An arm's course: its worker, what is known of it, and how it ended, if it was lost.
+
+    once   the last block of the warm-up of an arm whose step is long: against it stands the
+           first round's, of two steps, to show that it waits
+    """
 
     arm: Arm
     worker: Worker | None = None
@@ -71,6 +75,7 @@ class Runner:
     blocks: list[timing.Block] = field(default_factory=list)
     latency: list[float] = field(default_factory=list)
     warm_up: int = 0
+    once: list[timing.Block] = field(default_factory=list)
     kind: str = ""
     lost: str = ""
 
@@ -126,6 +131,10 @@ class Course:
         return max(0.0, min(plan.limit, self.until - time.monotonic()))
 
     def stop(self) -> None:
+        """Ends all workers, together."""
+        for runner in self.live:
+            assert runner.worker is not None
+            runner.worker.dismiss()
         for runner in self.live:
             assert runner.worker is not None
             runner.worker.stop()

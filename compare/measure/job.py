@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -41,6 +41,23 @@ class Job:
             return "none"
         trains = self.workload.mode == "train"
         return partly if trains and self.arm.tuning != "matched" else "whole"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What arms are held against: torch's eager runs of the same step.
+
+    arrays    in float64
+    twins     per precision: the farthest of those that began one rounding of it off
+    own       per precision: at it, from the givens themselves
+    largest   of arrays of which some entries are kept: the largest value of all
+    """
+
+    leaves: tuple[Leaf, ...]
+    arrays: Arrays
+    twins: Mapping[str, Arrays]
+    own: Mapping[str, Arrays]
+    largest: Arrays = field(default_factory=dict)
 
 
 def drawn(job: Job) -> Givens:
@@ -89,6 +106,16 @@ def farthest(expected: Arrays, twins: list[Arrays]) -> Arrays:
 
 def floating(arrays: Arrays) -> Arrays:
     return {name: values for name, values in arrays.items() if values.dtype.kind == "f"}
+
+
+def scales(arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """The largest finite value of each array that `thinned` takes some of."""
+    found = {}
+    for name, values in arrays.items():
+        values = np.abs(np.asarray(values, np.float64))
+        if values.size > KEPT:
+            found[name] = values[np.isfinite(values)].max(initial=0.0)
+    return found
 
 
 def thinned(arrays: Mapping[str, np.ndarray]) -> Arrays:

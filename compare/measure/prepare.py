@@ -14,7 +14,7 @@ from dataclasses import replace
 from compare.measure.agreement import agree
 from compare.measure.arms import INDUCTOR, Arm, arithmetic, lacks
 from compare.measure.course import Course, Plan, Runner
-from compare.measure.job import Job
+from compare.measure.job import Job, Reference
 from compare.measure.workers import Lost, Worker
 
 ROOM = 1.1
@@ -46,7 +46,7 @@ def prepare(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
     with the thread that made them."""
     name = f"{course.workload.name}, {course.precision}"
     say(f"{name}: torch in float64")
-    leaves, reference, twins = _reference(course, plan)
+    known = _reference(course, plan)
     for runner in course.runners:
         if why := lacks(runner.arm, course.workload):
             runner.out("unsupported", why)
@@ -64,7 +64,7 @@ def prepare(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
             runner.out("memory", why)
             return
         job = Job(course.workload, runner.arm, course.precision, plan.device, plan.threads,
-                  leaves, plan.seed)  # fmt: skip
+                  known.leaves, plan.seed)  # fmt: skip
         answer = runner.ask("prepare", job, seconds=course.patience(plan))
         if answer is None:
             return
@@ -73,7 +73,9 @@ def prepare(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
         if found is None:
             return
         allowed = arithmetic(runner.arm, course.precision, plan.device)
-        judged = agree(found, reference, twins[allowed], allowed, course.workload.mode)
+        mode = course.workload.mode
+        others = known.twins[allowed], allowed, mode, known.own[allowed], known.largest
+        judged = agree(found, known.arrays, *others)
         runner.agreement = replace(judged, precision=allowed)
         if not runner.agreement.agrees:
             runner.out("different", f"it does not compute the same: {runner.agreement.says}")
@@ -113,17 +115,15 @@ def _too_little(course: Course) -> str:
     )
 
 
-def _reference(course: Course, plan: Plan) -> tuple[tuple, dict, dict]:
-    """torch's float64, in a process that is gone before any timing. Raises Lost."""
+def _reference(course: Course, plan: Plan) -> Reference:
+    """torch's eager runs, in a process that is gone before any timing. Raises Lost."""
     arm = course.runners[0].arm
     threads = os.cpu_count() or 1
     with Worker(arm, plan.device, threads) as worker:
         job = Job(course.workload, arm, course.precision, plan.device, threads, seed=plan.seed)
         needed = {arithmetic(r.arm, course.precision, plan.device) for r in course.runners}
         asked = (plan.reference, job, tuple(sorted(needed)))
-        found = worker.ask("call", *asked, seconds=course.patience(plan))
-    leaves, reference, twins = found
-    return tuple(leaves), reference, twins
+        return worker.ask("call", *asked, seconds=course.patience(plan))
 
 
 def _available() -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from statistics import median
@@ -74,19 +75,17 @@ def _warm_up(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
         runner.warm_up = len(seen)
         step = median(max(block.wall, 1e-9) for block in seen[len(seen) // 2 :])
         runner.steps = min(series.block(step, least=turn), MOST_STEPS)
-        _waits(runner, course, plan, seen[-1:] if runner.steps == 1 else [])
+        if runner.steps == 1:
+            runner.once = seen[-1:]
+        else:
+            _waits(runner, course, plan)
 
 
-def _waits(
-    runner: Runner, course: Course, plan: Plan, seen: Sequence[timing.Block] = ()
-) -> None:
-    """An arm that does not wait is out; three looks, since other work may disturb one.
-
-    `seen`: blocks of one step, to do without another where a step is long.
-    """
+def _waits(runner: Runner, course: Course, plan: Plan) -> None:
+    """An arm that does not wait is out; three looks, since other work may disturb one."""
     says, steps = "", max(1, runner.steps // 4)
     for _ in range(3):
-        once = seen or runner.ask("blocks", steps, 1, seconds=course.patience(plan))
+        once = runner.ask("blocks", steps, 1, seconds=course.patience(plan))
         twice = runner.ask("blocks", 2 * steps, 1, seconds=course.patience(plan))
         says = timing.careless(once, twice) if once and twice else ""
         if not says:
@@ -114,8 +113,12 @@ def _rounds(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
         else:
             order = [live[i] for i in rng.permutation(len(live))]
         for runner in order:
-            got = runner.ask("blocks", runner.steps, 1, seconds=course.patience(plan))
-            if got is None:
+            steps = 2 if runner.once else runner.steps
+            got = runner.ask("blocks", steps, 1, seconds=course.patience(plan))
+            if got and runner.once and timing.careless(runner.once, got):
+                _waits(runner, course, plan)
+            runner.once = []
+            if got is None or runner.worker is None:
                 continue
             runner.blocks += got
             course.measured += got[0].wall
@@ -181,7 +184,9 @@ def _afterwards(course: Course, plan: Plan) -> None:
         if runner.arm.name not in (AGAIN, BASELINE):
             runner.facts["warm_compile"] = _extra(course, runner, plan, "warm")
         if plan.trace:
-            _extra(course, runner, plan, "trace", plan.trace)
+            name = f"{course.workload.name}, {course.precision}"
+            folder = re.sub(r"[^a-z0-9]+", "-", name.lower())
+            _extra(course, runner, plan, "trace", os.path.join(plan.trace, folder))
 
 
 def _extra(course: Course, runner: Runner, plan: Plan, verb: str, *arguments: Any) -> Any:

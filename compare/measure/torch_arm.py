@@ -15,7 +15,17 @@ from compare.cases.case import Case
 from compare.cases.training import Training
 from compare.measure import torch_knobs
 from compare.measure.arms import UNIT
-from compare.measure.job import Arrays, Job, drawn, farthest, floating, moved, thinned
+from compare.measure.job import (
+    Arrays,
+    Job,
+    Reference,
+    drawn,
+    farthest,
+    floating,
+    moved,
+    scales,
+    thinned,
+)
 from compare.measure.timing import Prepared
 from compare.run import target, torch_side
 from compare.run.draw import cotangent
@@ -62,18 +72,24 @@ def program(job: Job, off: float = 0.0, twin: int = 0) -> Program:
     return kinds.get(job.workload.mode, Layer)(job, off, twin)
 
 
-def reference(job: Job, precisions: tuple[str, ...]) -> tuple[list, Arrays, dict[str, Arrays]]:
-    """(leaves, float64 arrays, those of the twin for each precision) by eager float64."""
-    leaves = torch_side.leaves(cast(Case, job.workload.pair))
-    job = replace(job, precision="float64", leaves=tuple(leaves))
-    expected = thinned(program(job).agreement())
-    twins: dict[str, Arrays] = {}
+def reference(job: Job, precisions: tuple[str, ...]) -> Reference:
+    """Eager runs: float64, its twins for each precision, and each precision itself."""
+    leaves = tuple(torch_side.leaves(cast(Case, job.workload.pair)))
+    job = replace(job, leaves=leaves)
+    exact = replace(job, precision="float64")
+    whole = program(exact).agreement()
+    expected, largest = thinned(whole), scales(whole)
+    del whole
+    twins, own = {}, {}
     for precision in precisions:
         several = [
-            thinned(program(job, UNIT[precision], twin).agreement()) for twin in range(TWINS)
+            thinned(program(exact, UNIT[precision], twin).agreement()) for twin in range(TWINS)
         ]
         twins[precision] = farthest(expected, several)
-    return leaves, expected, twins
+        same = replace(job, precision=precision)
+        torch_knobs.turn(same)
+        own[precision] = thinned(program(same).agreement())
+    return Reference(leaves, expected, twins, own, largest)
 
 
 class Program:

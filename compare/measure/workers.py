@@ -15,6 +15,9 @@ from compare.measure.arms import INDUCTOR, Arm, environment
 from compare.measure.worker import Failed, Settings, serve
 from compare.run.pool import ending
 
+GRACE = 3.0
+"""Seconds that a worker may take to end by itself, before it is killed."""
+
 
 class Lost(RuntimeError):
     """A worker did not do what was asked; `kind` is error, memory, unsupported, died, hung."""
@@ -44,9 +47,11 @@ class Worker:
         self.process = context.Process(target=serve, args=(theirs, settings), daemon=True)
         self.process.start()
         theirs.close()
+        self.idle = True
 
     def ask(self, verb: str, *arguments: Any, seconds: float = 600.0) -> Any:
         """The worker's answer to `verb`, within `seconds`."""
+        self.idle = False
         try:
             self.pipe.send((verb, arguments))
             if not self.pipe.poll(seconds):
@@ -58,17 +63,26 @@ class Worker:
             said, code = self._last_words(), self.process.exitcode
             self.stop()
             raise Lost("died", ending(code) + (f"; it said: {said}" if said else "")) from None
+        self.idle = True
         if isinstance(answer, Failed):
             raise Lost(answer.kind, answer.says)
         return answer
 
+    def dismiss(self) -> None:
+        """Lets a process that waits for an order end by itself."""
+        with contextlib.suppress(OSError, ValueError):
+            if self.idle:
+                self.pipe.send(("stop", ()))
+
     def stop(self) -> None:
         """Ends the process and all that it started; may be called twice."""
-        pid = self.process.pid
-        if pid is not None:
+        self.dismiss()
+        if self.idle:
+            self.process.join(GRACE)
+        self.idle = False
+        if self.process.pid is not None:
             with contextlib.suppress(OSError):
-                if os.getpgid(pid) == pid:  # else it has no group of its own yet
-                    os.killpg(pid, signal.SIGKILL)
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join(10)
         self.pipe.close()
