@@ -30,7 +30,7 @@ finetune: $(READY)
 	$(BIN)/portbench finetune --checkpoint minilm --data $(MRPC) --out $(OUT)/finetune-mrpc
 
 bench: $(READY)
-	$(BIN)/portbench bench --out $(OUT)/bench
+	$(BIN)/portbench bench --budget 8 --out $(OUT)/bench
 
 # Where a call may take no longer than SLICE seconds, each goes on from the last; 0: one call does all.
 SLICE ?= 0

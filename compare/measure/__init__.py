@@ -12,9 +12,11 @@ no framework:
     jax_arm.py      the agreement's arrays. Inputs are resident, state donated, nothing of ours
     jax_step.py     stands in the timed loop but the loop
        |
+    prepare.py      all arms start together, compile some at a time, are checked one by one
     agreement.py    outputs, gradients and weights after a step against torch's float64, within
                     what one ulp in the givens explains; an arm that fails is not timed
        |
+    course.py       the plan, and what became of each arm so far
     rounds.py       warm-up until flat; then rounds A B C, C B A of blocks of k steps, each
                     synchronised once, in an order drawn anew; a canary between rounds; until
                     every ratio's interval is narrow enough or the budget ends
@@ -27,7 +29,10 @@ no framework:
     figures.py      a row an arm: the ratio, percentiles, rates, compile times, memory; plain
                     data that a JSON file holds and that merge across machines
        |
-    compare/report/bench.py    the rows as Markdown
+    session.py      many workloads into one file, going on from what it holds; gpu.py does an
+       |            accelerator's whole work by it, in calls of limited length
+    compare/report/bench*.py   the rows as Markdown and as a page; difference.py, what changed
+                    from one file to a later one
 
 A figure is of one workload, precision, device and arm. What went wrong (a worker that died,
 hung, ran out of memory, did not agree, did not wait) is that arm's row, in words, and the
