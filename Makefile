@@ -13,6 +13,7 @@ READY := $(VENV)/.ready
 
 report: $(READY)
 	$(BIN)/portbench run --out $(OUT) --jobs $(JOBS)
+	$(BIN)/portbench atlas --out $(OUT)
 
 test: $(READY)
 	$(BIN)/pytest -q -n $(JOBS) --dist worksteal -m "not slow and not data and not gpu"

@@ -70,10 +70,10 @@ def pad(
     crops and the other grows, 'circular' crops first and the other two last.
 
     Raises ValueError where `pad` has an odd length or too many axes, grows an axis by more than
-    the mode allows or crops more than there is, where 'reflect' or 'replicate' meets or would
-    make an empty axis (the batch may be empty), and where `value` goes with another mode than
-    'constant'; NotImplementedError for an unknown mode or a number of axes that it does not
-    take; TypeError where `pad` is not a sequence of ints.
+    the mode allows or crops more than there is, where 'reflect' or 'replicate' meets an empty
+    axis (the batch may be empty) or would leave nothing of every axis, and where `value` goes
+    with another mode than 'constant'; NotImplementedError for an unknown mode or a number of
+    axes that it does not take; TypeError where `pad` is not a sequence of ints.
     """
     array = jnp.asarray(input)
     pairs = _front_to_back(pad, array.shape)
@@ -121,9 +121,12 @@ def _check_crop(shape: tuple[int, ...], widths: Widths) -> None:
 def _check_extension(shape: tuple[int, ...], widths: Widths, spatial_dims: int) -> None:
     if 0 in shape[-spatial_dims - 1 :]:
         raise ValueError(f"input must not be empty, but for its batch; got shape {shape}")
-    for size, (low, high) in zip(shape, widths, strict=True):
-        if size and size + low + high < 1:
-            raise ValueError(f"pad {(low, high)} leaves nothing of {size}, in an input {shape}")
+    padded = list(zip(shape, widths, strict=True))[-spatial_dims - 1 : -1]
+    left = [size + low + high for size, (low, high) in padded]
+    # torch refuses an empty plane only where each of its axes is empty.
+    if max(left) < 1 or min(left) < 0:
+        size, pair = padded[left.index(min(left))]
+        raise ValueError(f"pad {pair} leaves nothing of {size}, in an input {shape}")
 
 
 def _crop(input: Array, widths: Widths) -> Array:

@@ -115,6 +115,7 @@ def class_case(cls: type, init: dict, forward: dict, training: bool, label: str)
     return Case(
         f"{stem}.{name}", arrays, init={k: plain(v) for k, v in init.items()}, options=options,
         train=training, masks=masks, out=out, name=label, jax_init=translated(init),
+        flat=True,  # what torch draws may be
     )  # fmt: skip
 
 
@@ -256,5 +257,6 @@ def function_case(found: Any, result: Any, label: str) -> Case:
     options = {k: v for k, v in call.items() if not isinstance(v, torch.Tensor)}
     out, theirs = outputs(name, result), translated(options)
     return Case(
-        f"{stem}.{name}", arrays, options=options, jax_options=theirs, out=out, name=label
-    )
+        f"{stem}.{name}", arrays, options=options, jax_options=theirs, out=out, name=label,
+        flat=True,  # what torch draws may be
+    )  # fmt: skip

@@ -159,8 +159,10 @@ class Patch(pytest.MonkeyPatch):
 def patch():
     found = Patch()
     found.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
-    yield found
-    found.undo()
+    # PyTorch's own test utilities, which other tests import, lock some switches.
+    with getattr(torch.backends, "__allow_nonbracketed_mutation")():
+        yield found
+        found.undo()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from flax import nnx
 from compare.cases.case import Case, draw, labels
 from compare.check import check
 from compare.judge.agree import compare
-from compare.run import jax_side, state, target, torch_side
+from compare.run import jax_leaves, state, target, torch_side
 from compare.run.draw import generator, leaf_array
 from compare.run.images import NAMES, DataError, fashion_mnist, idx_folder
 from compare.run.pairings import LOSSES, excesses, pairings
@@ -126,7 +126,7 @@ def both(stem: str, name: str):
 def parameters(module: nnx.Module) -> dict[str, nnx.Param]:
     """The module's own parameters by path: writing to one changes the module."""
     found = nnx.iter_graph(module)
-    return {jax_side.dotted(path): one for path, one in found if isinstance(one, nnx.Param)}
+    return {jax_leaves.dotted(path): one for path, one in found if isinstance(one, nnx.Param)}
 
 
 def twins(stem: str, name: str, **init):

@@ -16,7 +16,7 @@ from compare.cases.case import Case, draw
 from compare.cases.training import Training
 from compare.check import check
 from compare.judge.agree import compare
-from compare.run import jax_train, pde, state, torch_side
+from compare.run import jax_leaves, jax_train, pde, state, torch_side
 from compare.run.draw import givens
 
 COUNTS = {  # what torchvision publishes
@@ -59,7 +59,7 @@ def test_resnet50s_state_goes_to_jax_and_back_bit_for_bit():
     theirs = torch_side.build(training)
     given = givens(training, torch_side.module_leaves(theirs), seed=0)
     program = jax_train.Program(training, given, "float32", "cpu")
-    ours = program.merged(program.filled(given))
+    ours = program.leaves.merged(program.filled(given))
     back = {
         program.torch_path[name]: torch.tensor(
             state.to_torch(
@@ -67,7 +67,7 @@ def test_resnet50s_state_goes_to_jax_and_back_bit_for_bit():
                 state.leaf_pattern(given.owners[program.torch_path[name]]),
             )
         )
-        for name, value in jax_train.values(nnx.state(ours)).items()
+        for name, value in jax_leaves.values(nnx.state(ours)).items()
     }
     assert sum(value.numel() for value in back.values()) > COUNTS["resnet50"]
     theirs.load_state_dict(back, strict=True)
@@ -268,7 +268,7 @@ def started(side: str) -> dict[str, np.ndarray]:
     @jax.jit
     def made() -> dict[str, jax.Array]:
         net = jax_impl.resnet.ResNet(**init, rngs=nnx.Rngs(0))
-        named = jax_train.values(nnx.state(net, nnx.Param))
+        named = jax_leaves.values(nnx.state(net, nnx.Param))
         return {path: named[path][...] for path in (*DRAWN, *CONSTANT)}
 
     return {path: np.asarray(value) for path, value in made().items()}

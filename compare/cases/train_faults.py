@@ -42,7 +42,7 @@ def fault(name: str, run: Training, parts_at: str, **jax: Any) -> Training:
         why="",
         jax_changes=jax,
         expect="different",
-        cause=_CAUSES[name],
+        cause=_CAUSES.get(name, ""),
         parts_at=parts_at,
     )
 

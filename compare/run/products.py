@@ -20,7 +20,7 @@ def products(precision: str) -> Iterator[None]:
     """
     backends: Any = torch.backends
     asked, name = ("tf32", "tensorfloat32") if precision == "tf32" else ("ieee", "highest")
-    switches = (backends.cuda.matmul, backends.cudnn.conv)
+    switches = (backends.cuda.matmul, backends.cudnn.conv) if torch.cuda.is_available() else ()
     before = [switch.fp32_precision for switch in switches]
     for switch in switches:
         switch.fp32_precision = asked
