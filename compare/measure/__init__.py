@@ -29,8 +29,8 @@ no framework:
     figures.py      a row an arm: the ratio, percentiles, rates, compile times, memory; plain
                     data that a JSON file holds and that merge across machines
        |
-    session.py      many workloads into one file, going on from what it holds; gpu.py does an
-       |            accelerator's whole work by it, in calls of limited length
+    session.py      many workloads into one file, going on from what it holds; compare/gpu.py
+       |            does all of an accelerator by it, in calls of limited length
     compare/report/bench*.py   the rows as Markdown and as a page; difference.py, what changed
                     from one file to a later one
 
