@@ -29,7 +29,7 @@ no framework:
     figures.py      a row an arm: the ratio, percentiles, rates, compile times, memory; plain
                     data that a JSON file holds and that merge across machines
        |
-    session.py      many workloads into one file, going on from what it holds; compare/bench_gpu.py
+    session.py      many workloads into one file, going on from there; compare/bench_gpu.py
        |            does all of an accelerator by it, in calls of limited length
     compare/report/bench*.py   the rows as Markdown and as a page; difference.py, what changed
                     from one file to a later one
