@@ -127,7 +127,8 @@ def test_zero_but_for_rounding():
     zeros, noise = np.zeros((3,)), np.array([1e-17, -2e-17, 0.0])
     noise32 = np.array([1e-8, 3e-9, -1e-8], np.float32)
     assert finding(noise, zeros, t32=noise32, j32=noise32).verdict == "same"
-    assert finding(noise, zeros, t32=zeros, j32=noise32).verdict == "different"
+    assert finding(noise, zeros, t32=zeros, j32=noise32).verdict == "same"
+    assert finding(noise, zeros, t32=zeros, j32=noise).verdict == "different"
     assert finding(-noise, noise, t32=noise32, j32=-noise32).verdict == "same"
 
 

@@ -43,11 +43,12 @@ def _of(finding: Finding) -> dict[str, float]:
     if finding.bound:
         roundings = finding.gap / finding.bound * thresholds.FLOAT64_MARGIN
     careless = finding.jax32 / 2**thresholds.CARE_BITS
+    judged = not finding.noise  # of care nothing is said where torch has no digit left
     found = {
         "FLOAT64_MARGIN": roundings,
         "ELEMENT_MARGIN": finding.element,
-        "CARE_BITS": finding.bits,
-        "CARE_FLOOR": careless if careless > finding.torch32 else 0.0,
+        "CARE_BITS": finding.bits if judged else 0.0,
+        "CARE_FLOOR": careless if judged and careless > finding.torch32 else 0.0,
     }
     return {name: 0.0 if math.isnan(value) else value for name, value in found.items()}
 

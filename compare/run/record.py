@@ -17,7 +17,8 @@ class Record:
     """`arrays` by name; `casts`, the narrowing casts seen on the way; `error`, if it failed.
 
     `unsupported` marks an error that says the side lacks the feature, not that it broke.
-    `spread` says by name how far each element moved at most from inputs one float64 ulp off.
+    `spread` says by name how far each element moved at most when inputs, and the results of
+    operations, were a float64 ulp off.
     `parameters` are those after a step of training, by path: only their distance is judged.
     """
 

@@ -14,10 +14,13 @@ from compare.run import target
 from compare.run.draw import Givens, Leaf, cotangent, jittered
 from compare.run.record import Record, failed
 from compare.run.torch_audit import NarrowingCasts
+from compare.run.torch_rounding import Moved
 
 TWINS = 4
 ULP = 2.0**-52
 """Of float64: the distance from 1 to the next number."""
+OFF = 2.0**-40
+"""By how much twins are off: many ulps, as of one ulp too little is left after rounding."""
 
 
 def build(case: Pair) -> torch.nn.Module:
@@ -66,18 +69,21 @@ def run(case: Case, given: Givens, precision: str, seed: int, device: str = "cpu
 def spread(
     case: Case, given: Givens, record: Record, seed: int, device: str = "cpu"
 ) -> dict[str, np.ndarray]:
-    """How far each element of `record`, of float64, moves at most in TWINS more runs.
+    """How far an ulp moves each element of `record`, of float64: the farthest of TWINS runs.
 
-    Each begins from inputs, leaves and cotangents one ulp off. Arrays of integers, and those
+    Each begins from inputs, leaves and cotangents that are off, and so is the result of each of
+    its operations: by OFF, of which an ulp's share is taken. Arrays of integers, and those
     whose shape a twin changes, are left out; so is a twin that torch refuses.
     """
     found: dict[str, np.ndarray] = {}
     for twin in range(TWINS):
-        moved = run(case, jittered(given, ULP, twin), "float64", seed, device).arrays
+        with Moved(OFF, twin, device):
+            moved = run(case, jittered(given, OFF, twin), "float64", seed, device).arrays
         for name, values in record.arrays.items():
             other = moved.get(name)
             if values.dtype.kind in "fc" and other is not None and other.shape == values.shape:
-                found[name] = np.maximum(found.get(name, 0.0), np.abs(other - values))
+                far = np.abs(other - values) * (ULP / OFF)
+                found[name] = np.maximum(found.get(name, 0.0), far)
     return found
 
 
