@@ -11,9 +11,10 @@ where t = max|twin - R| / max|R|, PARTING is as the judge of trainings has it, a
 (float32), 2^-11 (TF32), 2^-8 (bfloat16). The median stands in where twins left an array alone
 by luck, as they may a loss. A twin's roundings are few. Where torch's own eager run at p is
 farther off than that, CARE times as far as that run is allowed, array by array: with its fused
-attention on a CPU the gradient of BERT's last query weights came out 2e-3 off. That run counts only if the median of its arrays is within FAR * m, else
-it is no run at p. No workload has a tolerance of its own. Where the bound would be the array's
-own size, it is nothing but rounding, and is not looked at.
+attention on a CPU the gradient of BERT's last query weights came out 2e-3 off. That run counts
+only if the median of its arrays is within FAR * m, else it is no run at p. No workload has a
+tolerance of its own. Where the bound would be the array's own size, it is nothing but rounding,
+and is not looked at.
 
 Training: the first step's loss, the optimizer's moments (after one step multiples of the
 clipped gradients; the gradients where it has none), weights and buffers after it.
