@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from compare.cases.training import Training
 from compare.check import check_training
 from compare.explain import Explained, Explanation, look
 from compare.judge.cause import Cause
 from compare.judge.locate import FAULTS, Place
+from compare.judge.trajectory import Step
 from compare.judge.verdict import Verdict
+
+if TYPE_CHECKING:
+    from compare.run.suspects_update import Mistake
 
 
 def explain_training(training: Training, seed: int = 0, device: str = "cpu") -> Explanation:
@@ -18,32 +24,68 @@ def explain_training(training: Training, seed: int = 0, device: str = "cpu") -> 
     """
     from compare.run.suspects_update import mistakes
 
-    verdict = check_training(training, seed, device)
+    steps: list[Step] = []
+    verdict = check_training(training, seed, device, steps.append)
     if verdict.verdict not in FAULTS:
         return Explanation(training.name, verdict)
     static = look(training)
     settings = [(one.path, one.name, one.torch, one.jax) for one in static]
     parted = step_of(verdict)
-    causes = []
-    for one in mistakes(training, settings):
-        alike = check_training(one.made(training, parted + 1), seed, device)
-        if alike.verdict == "same":
-            causes.append(
-                Cause(
-                    one.name,
-                    one.source,
-                    one.says,
-                    one.change,
-                    before=gap_of(verdict),
-                    after=max((f.gap for f in alike.findings), default=0.0),
-                    arrays=alike.compared,
-                    confidence=f"made on torch's side too, step {parted} and those before it "
-                    f"are the same ({alike.compared} arrays)",
-                )
-            )
-    known = () if causes else (f"it parts at {verdict.says}",)
-    found = Explained(Place("", True, verdict), tuple(causes), known)
+    others, known = elsewhere(training, verdict, steps[-1], seed, device)
+    causes = [
+        cause
+        for one in (*mistakes(training, settings), *others)
+        for cause in believed(one, training, verdict, parted, seed, device)
+    ]
+    said = () if causes else (f"it parts at {verdict.says}", *known)
+    found = Explained(Place("", True, verdict), tuple(causes), said)
     return Explanation(training.name, verdict, tuple(static), (found,))
+
+
+def elsewhere(
+    training: Training, verdict: Verdict, last: Step, seed: int, device: str
+) -> tuple[list[Mistake], list[str]]:
+    """What the first array to part suggests beside the update, and what is known besides.
+
+    Buffers that part first may have been left behind; a loss, under the same parameters, may be
+    that of another batch.
+    """
+    from compare.run import suspects_training as suspects
+
+    array = verdict.says.partition(":")[0].partition("/")[2]
+    if array.startswith("buffer/"):
+        return list(suspects.buffers(training)), []
+    if array != "loss":
+        return [], []
+    loss = last.losses["jax float64"]
+    taken = suspects.batches_taken(training, last.number, loss, seed, device)
+    known = [
+        f"its loss at step {last.number} is torch's on the batch of step {t}" for t in taken
+    ]
+    return [suspects.swapped(last.number, other) for other in taken], known
+
+
+def believed(
+    mistake: Mistake, training: Training, verdict: Verdict, parted: int, seed: int, device: str
+) -> list[Cause]:
+    """The mistake as a cause, if the run is `same` with it on torch's side too."""
+    through = max(parted, mistake.last)
+    alike = check_training(mistake.made(training, through + 1), seed, device)
+    if alike.verdict != "same":
+        return []
+    return [
+        Cause(
+            mistake.name,
+            mistake.source,
+            mistake.says,
+            mistake.change,
+            before=gap_of(verdict),
+            after=max((f.gap for f in alike.findings), default=0.0),
+            arrays=alike.compared,
+            confidence=f"made on torch's side too, step {through} and those before it "
+            f"are the same ({alike.compared} arrays)",
+        )
+    ]
 
 
 def step_of(verdict: Verdict) -> int:

@@ -14,8 +14,8 @@ from compare.cases.training import Call, Training, call
 _CAUSES = {
     "learning rate off by 1e-6": "lr",
     "momentum off by 1e-3": "momentum",
-    "buffers of BatchNorm left as they were": "",
-    "two batches swapped": "",
+    "buffers of BatchNorm left as they were": "buffers not updated",
+    "two batches swapped": "batches swapped",
     "a mean loss for the hand-written update": "reduction",
     "no Nesterov": "nesterov",
     "no dampening": "dampening",

@@ -13,13 +13,17 @@ PARTS = ("update", "schedule", "clip", "loss", "penalty")
 
 @dataclass(frozen=True)
 class Mistake:
-    """A training whose torch side has a mistake: its name, what it says, the line to change."""
+    """A training whose torch side has a mistake: its name, what it says, the line to change.
+
+    `last` is the step that must be taken for the mistake to be made in full.
+    """
 
     name: str
     source: str
     says: str
     change: str
     fields: dict[str, Any]
+    last: int = 0
 
     def made(self, training: Training, steps: int) -> Training:
         """`training` with the mistake on torch's side too, for `steps` steps."""
