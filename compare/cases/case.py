@@ -197,6 +197,14 @@ class Case(Pair):
         if unknown:
             raise ValueError(f"{self.name}: mutates {sorted(unknown)}, which is no input")
 
+    def returned(self, side: str) -> tuple[str, ...]:
+        """Names of the outputs of `side` that are compared; () all of them."""
+        return ()
+
+    def calls(self, side: str) -> tuple[tuple[Any, ...], Mapping[str, Any]] | None:
+        """How the module of `side` is called: as `called`."""
+        return self.called
+
     @property
     def may_be_empty(self) -> bool:
         """Whether an input has no elements, so that shapes are all there is to compare."""

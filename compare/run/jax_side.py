@@ -17,6 +17,7 @@ from compare.run import state, target
 from compare.run.audit import narrowing_casts
 from compare.run.draw import Givens
 from compare.run.jax_leaves import Leaves, cast, values
+from compare.run.port.side import Ported
 from compare.run.record import Record, failed
 
 # Semantics are judged on code that is cheap to compile; care on code as users compile it.
@@ -152,7 +153,10 @@ def program(case: Case, given: Givens, precision: str) -> Program:
         and name not in case.mutates
     }
     rest = {name: value for name, value in inputs.items() if name not in diff}
-    if case.is_class:
+    ported = given.built.get("jax")
+    if isinstance(ported, Ported):
+        forward = ported.forward(case, given, dtype, diff, rest)
+    elif case.is_class:
         forward = module_forward(case, given, dtype, diff, rest, patterns)
     else:
         rest |= {k: state.to_jax(v, patterns[k]) for k, v in given.masks.items()}

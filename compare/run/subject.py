@@ -43,14 +43,30 @@ class Subject:
         """The arrays of a Record, with `rewrites` (index -> (rewrite, value)s) in place."""
         return self._run(rewrites, getattr(torch, precision), Calls(rewrites))[0]
 
+    def noted(
+        self, rewrites: Rewrites, precision: str = "float64"
+    ) -> tuple[list[Seen], dict[int, np.ndarray]]:
+        """Every call with `rewrites` in place, and what is pulled back through the tensors that
+        calls took and gave: by the tensor's id, which is good as long as the calls are held."""
+        mode = Calls(rewrites, note=True)
+        pulled: dict[int, np.ndarray] = {}
+        whole = self._run(rewrites, getattr(torch, precision), mode, pulled)[1]
+        return [*mode.seen, whole], pulled
+
     def _run(
-        self, rewrites: Rewrites, dtype: torch.dtype, mode: Calls
+        self,
+        rewrites: Rewrites,
+        dtype: torch.dtype,
+        mode: Calls,
+        pulled: dict[int, np.ndarray] | None = None,
     ) -> tuple[dict[str, np.ndarray], Seen]:
         self.runs += 1
         case, given = self.case, self.given
         module, inputs, options, parameters = self._prepared(dtype)
         hooks = mode.follow(module) if module is not None else []
-        arguments = dict(inputs) if module is not None else {**inputs, **options}
+        arguments = {**inputs, **options}
+        if module is not None:  # clones: a module may work in place
+            arguments = {k: x.clone() if x.requires_grad else x for k, x in inputs.items()}
         name = type(module).__name__ if module is not None else case.target.rpartition(".")[2]
 
         def plain(**given: Any) -> Any:
@@ -65,12 +81,15 @@ class Subject:
         finally:
             for hook in hooks:
                 hook.remove()
-        outputs = target.flatten(result)
+        outputs = target.outputs(case, result, "torch")
         arrays = {f"output/{i}": torch_side.numpy(out) for i, out in enumerate(outputs)}
         wanted = {k: x for k, x in inputs.items() if x.requires_grad} | parameters
         if [tuple(out.shape) for out in outputs] == [np.shape(c) for c in given.cotangents]:
-            pulled = torch_side.pull_back(outputs, given.cotangents, wanted)
-            arrays |= {f"grad/{name}": torch_side.numpy(x) for name, x in pulled.items()}
+            between = {} if pulled is None else passed(mode.seen)
+            found = torch_side.pull_back(outputs, given.cotangents, wanted | between)
+            arrays |= {f"grad/{name}": torch_side.numpy(found[name]) for name in wanted}
+            if pulled is not None:
+                pulled |= {id(between[k]): torch_side.numpy(found[k]) for k in between}
         arrays |= {f"buffer/{name}": torch_side.numpy(inputs[name]) for name in case.mutates}
         if module is not None:
             arrays |= torch_side.kept_buffers(module, given)
@@ -90,6 +109,17 @@ class Subject:
         module = copy.deepcopy(self._module)
         module = torch_side.filled(module, given, dtype, self.device).train(case.train)
         return module, inputs, options, dict(module.named_parameters())
+
+
+def passed(calls: Sequence[Seen]) -> dict[str, torch.Tensor]:
+    """The tensors that calls took and gave and that a gradient passes through, each once."""
+    tensors = [
+        one
+        for seen in calls
+        for one in target.flatten([seen.arguments, seen.result])
+        if isinstance(one, torch.Tensor) and one.requires_grad
+    ]
+    return {f" {id(one)}": one for one in tensors}
 
 
 def _at(rewrite: Rewrite, module: Any) -> Rewrite:

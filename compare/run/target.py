@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from compare.cases.case import Call, Case, Given, Pair, Slot
@@ -91,9 +92,12 @@ def attach(module: Any, case: Pair, side: str) -> Any:
     return descend(module, (side == "jax" and case.jax_within) or case.within)
 
 
-def called(case: Case, inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def called(
+    case: Case, inputs: Mapping[str, Any], side: str = "torch"
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The positional and named arguments, besides its options, that a module is called with."""
-    if case.called is None:
+    how = case.calls(side)
+    if how is None:
         return tuple(inputs[name] for name in case.inputs), {}
 
     def filled(part: Any) -> Any:
@@ -103,7 +107,7 @@ def called(case: Case, inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict
             return {key: filled(one) for key, one in part.items()}
         return type(part)(map(filled, part)) if isinstance(part, list | tuple) else part
 
-    args, named = case.called
+    args, named = how
     return filled(args), filled(named)
 
 
@@ -126,10 +130,32 @@ def stream(maker: Any) -> dict[str, Any]:
 
 def flatten(outputs: Any) -> list[Any]:
     """The arrays of a result, in order: tuples, lists, dicts and dataclass-like outputs."""
+    return [leaf for _, leaf in named_leaves(outputs)]
+
+
+def named_leaves(outputs: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The same with a name each: keys, fields and places, with dots between."""
     if outputs is None:
-        return []
+        return
     if isinstance(outputs, Mapping):
-        return [leaf for value in outputs.values() for leaf in flatten(value)]
-    if isinstance(outputs, list | tuple):
-        return [leaf for value in outputs for leaf in flatten(value)]
-    return [outputs]
+        parts = list(outputs.items())
+    elif isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
+        parts = list(zip(outputs._fields, outputs, strict=True))
+    elif isinstance(outputs, list | tuple):
+        parts = list(enumerate(outputs))
+    elif dataclasses.is_dataclass(outputs) and not isinstance(outputs, type):
+        parts = [(f.name, getattr(outputs, f.name)) for f in dataclasses.fields(outputs)]
+    else:
+        yield name or "0", outputs
+        return
+    for key, part in parts:
+        yield from named_leaves(part, f"{name}.{key}" if name else str(key))
+
+
+def outputs(case: Case, result: Any, side: str) -> list[Any]:
+    """The arrays of a side's result that are compared."""
+    wanted = case.returned(side)
+    if not wanted:
+        return flatten(result)
+    found = dict(named_leaves(result))
+    return [found[name] for name in wanted]

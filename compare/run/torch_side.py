@@ -98,9 +98,10 @@ def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> R
         call, parameters = target.resolve(case, "torch"), {}
         options = {**options, **{k: tensor(v, dtype, device) for k, v in given.masks.items()}}
     with NarrowingCasts() as casts:
-        # Views: the audit's tracker of modules cannot have a leaf for a module's input.
-        views = {k: x.view_as(x) if x.requires_grad else x for k, x in inputs.items()}
-        outputs = target.flatten(apply(call, views, options, case))
+        # Clones: the audit's tracker of modules cannot have a leaf for a module's input, nor can
+        # a module that works in place.
+        handed = {k: x.clone() if x.requires_grad else x for k, x in inputs.items()}
+        outputs = target.outputs(case, apply(call, handed, options, case), "torch")
         if len(given.cotangents) < len(outputs):
             given.cotangents = [
                 cotangent(case, i, tuple(out.shape), seed) for i, out in enumerate(outputs)
@@ -163,9 +164,22 @@ def filled(
     """`module` holding the given leaves at `dtype`, and the given masks in its slots."""
     module = module.to(device=device, dtype=dtype)
     state = {path: tensor(values, dtype, device) for path, values in given.leaves.items()}
-    module.load_state_dict(state, strict=True)
+    module.load_state_dict(state | tied(module, state), strict=True)
     fill_masks(module, given.masks, dtype, device)
     return module
+
+
+def tied(
+    module: torch.nn.Module, state: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """The values of leaves that go by several names, under those that `state` lacks."""
+    held = module.state_dict(keep_vars=True)
+    known = {id(held[path]): values for path, values in state.items() if path in held}
+    return {
+        path: known[id(leaf)]
+        for path, leaf in held.items()
+        if path not in state and id(leaf) in known
+    }
 
 
 def fill_masks(

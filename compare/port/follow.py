@@ -1,0 +1,417 @@
+"""Where a port differs, and why: torch is followed call by call beside all that JAX computes.
+
+At the first call where agreement ends, known mistakes are made on torch's side until its values
+are JAX's again. A mistake that is found stays in place, and so the next one downstream is found as
+if the first were not there. Last, with all of them in place, the whole is judged: that is the
+proof. Where no known mistake fits, JAX's own value is put in torch's place, to see what follows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from compare.explain import Explained
+from compare.judge.agree import compare
+from compare.judge.cause import Cause, Search
+from compare.judge.evidence import relation
+from compare.judge.locate import Place
+from compare.judge.verdict import Finding, Verdict
+from compare.port.flow import Backward, Flow, mended, telling, tensors
+from compare.port.models import Models
+from compare.run import jax_side
+from compare.run.calls import WHOLE, Rewrite, Seen
+from compare.run.port.trace import Values, orders
+from compare.run.port.trace import values as trace
+from compare.run.record import Record
+from compare.run.subject import Subject
+from compare.run.suspect import Suspect
+from compare.run.suspects import suspects
+from compare.run.torch_side import numpy
+
+PLACES = 24
+"""How many faults are followed one after another."""
+
+NEAR = 0.5
+"""How near, of its largest, a value must be to be taken for the same one off by a number."""
+
+Rewrites = dict[int, list[tuple[Rewrite, float]]]
+
+
+@dataclass
+class Follower:
+    """A difference that is followed: torch's side, JAX's values, and what was found so far.
+
+    values    JAX's values in float64 and float32
+    adopted   the mistakes that stay in place on torch's side
+    """
+
+    subject: Subject
+    values: dict[str, Values]
+    module: torch.nn.Module
+    seconds: float = 30.0
+    adopted: Rewrites = field(default_factory=dict)
+    found: list[Explained] = field(default_factory=list)
+    known: dict[tuple[str, str], tuple[Suspect, float | None]] = field(default_factory=dict)
+
+    def forward(self) -> bool:
+        """Follows the forward pass to its end; whether all of it could be told."""
+        for _ in range(PLACES):
+            calls, _ = self.subject.noted(self.adopted)
+            ends = Flow(calls, self.values["float64"]).sources()
+            if not ends:
+                return True
+            told = next(
+                (t for t in (self.explained(calls, end) for end in ends[:3]) if t), None
+            )
+            if told is None:
+                told = self.unknown(calls, ends[0])
+                self.found.append(told)
+                if not self.replaced(calls, ends[0]):
+                    return False
+                continue
+            self.found.append(told)
+        return False
+
+    # One place
+
+    def explained(self, calls: list[Seen], end: Seen) -> Explained | None:
+        """The causes at the call where agreement ends; they stay in place."""
+        near = self.around(calls, end)
+        every = [one for one in suspects(near) if not one.careless]
+        every.sort(key=lambda one: (one.name, one.kind) not in self.known)
+        trials: list[tuple[Suspect, float | None]] = []
+        for one in every:
+            numbers = self.numbers(one)
+            hit = next((n for n in numbers if self.mends([(one, n)], end.index)), "none")
+            if hit != "none":
+                trials.append((one, hit))  # pyright: ignore[reportArgumentType]
+                if one.rank == 0 and (one.name, one.kind) in self.known:
+                    break
+        if trials:
+            return self.settled(calls, end, trials)
+        return self.searched(calls, end, every)
+
+    def numbers(self, one: Suspect) -> tuple[float | None, ...]:
+        if not one.starts:
+            return (None,)
+        before = self.known.get((one.name, one.kind))
+        first = (before[1],) if before and before[1] is not None else ()
+        return (*first, *one.starts)
+
+    def around(self, calls: list[Seen], end: Seen) -> list[Seen]:
+        """The calls whose mistake could end agreement at `end`: itself, those of its module that
+        it comes from or that come after it, and what laid out its inputs anew."""
+        by_index = {seen.index: seen for seen in calls}
+        flow = Flow(calls, self.values["float64"])
+        chosen, stack = {end.index}, [end.index]
+        while stack:
+            for parent in flow.parents[stack.pop()]:
+                seen = by_index[parent]
+                if parent not in chosen and (
+                    seen.path == end.path
+                    or seen.name in ("flatten", "reshape", "view", "permute")
+                ):
+                    chosen.add(parent)
+                    stack.append(parent)
+        after = [s.index for s in calls if s.path == end.path and s.index > end.index][:8]
+        chosen |= {index for index in after if index != WHOLE}
+        return [seen for seen in calls if seen.index in chosen]
+
+    def mends(self, combination: Sequence[tuple[Suspect, float | None]], index: int) -> bool:
+        """Whether with these mistakes too, agreement goes on past call `index`."""
+        try:
+            calls, _ = self.subject.noted(self.with_(combination))
+        except Exception:
+            return False  # no cause then: this suspect can't be made here
+        return mended(calls, self.values["float64"], index)
+
+    def with_(self, combination: Sequence[tuple[Suspect, float | None]]) -> Rewrites:
+        rewrites = {index: list(held) for index, held in self.adopted.items()}
+        for one, value in combination:
+            for index in (one.index, *one.also):
+                rewrites.setdefault(index, []).insert(0, (one.rewrite, value))  # pyright: ignore
+        return rewrites
+
+    def settled(
+        self, calls: list[Seen], end: Seen, trials: list[tuple[Suspect, float | None]]
+    ) -> Explained:
+        """The most specific of the mistakes that mend `end`, adopted, with the evidence."""
+        best = min(one.rank for one, _ in trials)
+        # Of equals the nearest to where agreement ended.
+        trials = [t for t in trials if t[0].rank == best]
+        trials.sort(key=lambda t: abs(t[0].index - end.index))
+        chosen, value = trials[0]
+        gap = self.gap(calls, end)
+        names = list({(t[0].name, t[0].index): t for t in trials}.values())
+        words = f"made on torch's side it gives the JAX side's values again, from {gap}"
+        if len(names) > 1:
+            words += f"; one of {len(names)} that explain it equally"
+        causes = tuple(self.cause(one, number, words) for one, number in names[:3])
+        self.adopted = self.with_([(chosen, value)])
+        self.known[chosen.name, chosen.kind] = (chosen, value)
+        where = next(seen for seen in calls if seen.index == chosen.index)
+        return Explained(self.place(where, gap), causes)
+
+    def cause(self, one: Suspect, value: float | None, confidence: str) -> Cause:
+        says, change = one.said(value)
+        return Cause(one.name, one.source, says, change, one.path, value, confidence=confidence)
+
+    def searched(self, calls: list[Seen], end: Seen, every: list[Suspect]) -> Explained | None:
+        """A number that nobody has seen, or two mistakes at once: solved for against the value of
+        JAX that is nearest."""
+        near = self.nearest(end)
+        if near is None:
+            return None
+        index, target = near
+        narrow = self.values["float32"].arrays
+        single = narrow[index] if index < len(narrow) else target
+        single = single.reshape(target.shape) if single.size == target.size else target
+        records = {
+            ("torch", "float64"): self.local("float64", end.index),
+            ("torch", "float32"): self.local("float32", end.index),
+            ("jax", "float64"): Record("jax", "float64", {"output/0": target}),
+            ("jax", "float32"): Record("jax", "float32", {"output/0": np.float32(single)}),
+        }
+
+        def run(combination: Sequence[tuple], precision: str) -> dict[str, np.ndarray]:
+            calls, _ = self.subject.noted(self.with_(combination), precision)
+            return self.value(calls, end.index)
+
+        causes = Search(records, run, self.seconds).causes(every)
+        if not causes:
+            return None
+        self.adopt_named(causes[0], every)
+        gap = self.gap(calls, end)
+        return Explained(self.place(end, gap), tuple(causes))
+
+    def adopt_named(self, cause: Cause, every: list[Suspect]) -> None:
+        """Puts a cause of the search in place: the suspects that have its names."""
+        wanted = cause.name.split(" and ")
+        for name in wanted:
+            one = next((s for s in every if s.name == name and s.said(cause.value)[0] in cause.says),
+                       None)  # fmt: skip
+            if one is not None:
+                self.adopted = self.with_([(one, cause.value if one.starts else None)])
+
+    def local(self, precision: str, index: int) -> Record:
+        calls, _ = self.subject.noted(self.adopted, precision)
+        return Record("torch", precision, self.value(calls, index))
+
+    @staticmethod
+    def value(calls: Sequence[Seen], index: int) -> dict[str, np.ndarray]:
+        seen = next(seen for seen in calls if seen.index == index)
+        return {"output/0": numpy(tensors(seen.result)[0])}
+
+    # Where nothing known fits
+
+    def nearest(self, end: Seen) -> tuple[int, np.ndarray] | None:
+        near = self.values["float64"].near(numpy(tensors(end.result)[0]), 1)
+        return (near[0][1], near[0][2]) if near and near[0][0] < NEAR else None
+
+    def gap(self, calls: Sequence[Seen], end: Seen) -> str:
+        values = self.values["float64"].near(numpy(tensors(end.result)[0]), 1)
+        return f"{values[0][0]:.1e} of the largest" if values else "values of other sizes"
+
+    def unknown(self, calls: Sequence[Seen], end: Seen) -> Explained:
+        """What is known of a place without a known cause."""
+        ours = numpy(tensors(end.result)[0])
+        said = [f"it is in {end.name}, the {self.turn(calls, end)} call there"]
+        near = self.nearest(end)
+        if near is not None and (words := relation(ours, near[1])):
+            said.append(f"against the nearest value of JAX: {words}")
+        return Explained(self.place(end, self.gap(calls, end)), (), tuple(said))
+
+    @staticmethod
+    def turn(calls: Sequence[Seen], end: Seen) -> str:
+        place = [seen.index for seen in calls if seen.path == end.path].index(end.index) + 1
+        return f"{place}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(place, 'th') }".replace(" ", "")
+
+    def replaced(self, calls: Sequence[Seen], end: Seen) -> bool:
+        """Puts JAX's value in the place of torch's, if what follows then agrees."""
+        for _, _, target in self.values["float64"].near(numpy(tensors(end.result)[0]), 12):
+            held = torch.tensor(np.ascontiguousarray(target))
+
+            def given(rest, arguments, value, held=held):
+                result = rest(**arguments)
+                first = tensors(result)[0]
+                moved = first + (held.to(first.dtype) - first).detach()
+                return moved if isinstance(result, torch.Tensor) else (moved, *result[1:])
+
+            rewrites = {i: list(r) for i, r in self.adopted.items()}
+            rewrites.setdefault(end.index, []).insert(0, (given, 0.0))
+            try:
+                after, _ = self.subject.noted(rewrites)
+            except Exception:
+                continue
+            later = [seen for seen in after if seen.index > end.index]
+            flow = Flow(after, self.values["float64"])
+            children = [seen for seen in later if end.index in flow.parents[seen.index]]
+            if any(flow.agrees(seen.index) for seen in children):
+                self.adopted = rewrites
+                return True
+        return False
+
+    # Backward, and buffers
+
+    def rest(self, records: dict[tuple[str, str], Record], verdict: Verdict) -> None:
+        """What the forward pass does not show: gradients and buffers, judged as a whole."""
+        differing = [one.array for one in verdict.findings if one.verdict == "different"]
+        buffers = [name for name in differing if name.startswith("buffer/")]
+        owners = list(dict.fromkeys(name[7:].rpartition(".")[0] for name in buffers))
+        calls, pulled = self.subject.noted(self.adopted)
+        for owner in owners:
+            names = [name for name in buffers if name[7:].rpartition(".")[0] == owner]
+            at = [seen for seen in calls if seen.path == owner and seen.index != WHOLE]
+            self.whole(records, at, names, self.place_at(owner, verdict, names))
+        if any(name.startswith("grad/") for name in differing):
+            self.backward(records, verdict, calls, pulled)
+
+    def backward(
+        self, records: dict, verdict: Verdict, calls: list[Seen], pulled: dict[int, np.ndarray]
+    ) -> None:
+        names = [one.array for one in verdict.findings if one.array.startswith("grad/")]
+        ends = Backward(calls, pulled, self.values["float64"]).sources()
+        for end in ends[:PLACES]:
+            if self.whole(records, [end], names, self.place_at(end.path, verdict, names)):
+                again = self.judged(records, names)
+                if not again:
+                    return
+
+    def whole(self, records: dict, at: list[Seen], names: list[str], place: Place) -> bool:
+        """Causes at the calls `at`, by the arrays `names` of whole runs; adopted if found."""
+
+        def only(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: arrays[name] for name in names if name in arrays}
+
+        now = {p: only(self.subject.run(self.adopted, p)) for p in ("float64", "float32")}
+        chosen = {
+            (side, precision): Record(
+                side, precision,
+                now[precision] if side == "torch" else only(records[side, precision].arrays),
+            )
+            for side in ("torch", "jax") for precision in ("float64", "float32")
+        }  # fmt: skip
+
+        def run(combination: Sequence[tuple], precision: str) -> dict[str, np.ndarray]:
+            return only(self.subject.run(self.with_(combination), precision))
+
+        every = [one for one in suspects(at) if not one.careless]
+        every += [one for one in suspects([s for s in self.subject.calls if s.index == WHOLE])
+                  if one.name == "buffers not updated"]  # fmt: skip
+        causes = Search(chosen, run, self.seconds).causes(every)
+        if causes:
+            self.adopt_named(causes[0], every)
+        known = () if causes else tuple(self.relations(now["float64"], records))
+        self.found.append(Explained(place, tuple(causes), known))
+        return bool(causes)
+
+    def relations(self, ours: dict[str, np.ndarray], records: dict) -> list[str]:
+        theirs = records["jax", "float64"].arrays
+        said = []
+        for name, value in list(ours.items())[:3]:
+            other = theirs.get(name)
+            if (
+                other is not None
+                and other.shape == value.shape
+                and (words := relation(value, other))
+            ):
+                said.append(f"{name}: {words}")
+        return said
+
+    def judged(self, records: dict, names: Sequence[str] = ()) -> list[Finding]:
+        """Arrays of whole runs that still differ with all that was found in place."""
+        ours, narrow = (self.subject.run(self.adopted, p) for p in ("float64", "float32"))
+        theirs, single = (records["jax", p].arrays for p in ("float64", "float32"))
+        findings = [
+            compare(
+                name, ours.get(name), theirs.get(name), narrow.get(name), single.get(name), {}
+            )
+            for name in dict.fromkeys([*ours, *theirs])
+            if not names or name in names
+        ]
+        return [one for one in findings if one.verdict not in ("same", "less-careful")]
+
+    # Places
+
+    def place(self, seen: Seen, gap: str) -> Place:
+        finding = Finding(
+            "output/0", "different", says=f"{seen.name} gives other values: {gap}"
+        )
+        return Place(seen.path, self.is_leaf(seen.path), Verdict("", "different", (finding,),
+                     finding.says))  # fmt: skip
+
+    def place_at(self, path: str, verdict: Verdict, names: Sequence[str]) -> Place:
+        findings = [one for one in verdict.findings if one.array in names
+                    and one.verdict == "different"]  # fmt: skip
+        own = [one for one in findings if path and f"/{path}." in one.array] or findings
+        says = f"{own[0].array}: {own[0].says}" if own else ""
+        return Place(path, self.is_leaf(path), dataclasses.replace(
+            verdict, findings=tuple(own[:8]), says=says))  # fmt: skip
+
+    def is_leaf(self, path: str) -> bool:
+        return next(self.module.get_submodule(path).children(), None) is None
+
+
+def follow(
+    made: Models, records: dict[tuple[str, str], Record], verdict: Verdict, seconds: float
+) -> tuple[list[Explained], bool]:
+    """Places and causes of the difference, and whether together they explain all of it."""
+    subject = Subject(made.case, made.given)
+    values = {}
+    for precision in ("float64", "float32"):
+        with jax_side.settings(precision, "cpu"):
+            program = jax_side.program(made.case, made.given, precision)
+            values[precision] = trace(program.call, program.arguments, jax_side.QUICK_COMPILE)
+    follower = Follower(subject, values, made.torch, seconds)
+    if verdict.verdict == "less-careful":
+        return careless(follower, verdict), False
+    whole = follower.forward()
+    if whole and (left := follower.judged(records)):
+        follower.rest(records, dataclasses.replace(verdict, findings=tuple(left)))
+    return follower.found, not follower.judged(records)
+
+
+def careless(follower: Follower, verdict: Verdict) -> list[Explained]:
+    """The first call in whose result JAX loses float32 bits that torch keeps, and why."""
+    subject, values = follower.subject, follower.values
+    wide, _ = subject.noted({})
+    narrow, _ = subject.noted({}, "float32")
+    for ours, single in zip(wide, narrow, strict=True):
+        results = [x for x in tensors(ours.result) if x.is_floating_point() and telling(x)]
+        if ours.index == WHOLE or not results:
+            continue
+        t64, t32 = numpy(results[0]), numpy(tensors(single.result)[0])
+        found = values["float64"].find(t64)
+        if found is None or found[0] >= len(values["float32"].arrays):
+            continue
+        other = values["float32"].arrays[found[0]]
+        if other.shape != values["float64"].arrays[found[0]].shape:
+            continue
+        j32 = next((x for x in orders(other, t64.shape) if np.abs(x - t64).max() < 0.5 *
+                    np.abs(t64).max()), None)  # fmt: skip
+        if j32 is None:
+            continue
+        finding = compare("output/0", t64, found[1], t32, np.float32(j32), {})
+        if finding.verdict != "less-careful":
+            continue
+        local = {
+            ("torch", "float64"): Record("torch", "float64", {"output/0": t64}),
+            ("torch", "float32"): Record("torch", "float32", {"output/0": t32}),
+            ("jax", "float64"): Record("jax", "float64", {"output/0": found[1]}),
+            ("jax", "float32"): Record("jax", "float32", {"output/0": np.float32(j32)}),
+        }
+
+        def run(combination: Sequence[tuple], precision: str, index: int = ours.index):
+            calls, _ = subject.noted(follower.with_(combination), precision)
+            return follower.value(calls, index)
+
+        causes = Search(local, run, follower.seconds).causes(suspects([ours]))
+        place = Place(ours.path, follower.is_leaf(ours.path), dataclasses.replace(
+            verdict, findings=(finding,), says=finding.says))  # fmt: skip
+        return [Explained(place, tuple(causes))]
+    return []

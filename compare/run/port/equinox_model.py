@@ -1,0 +1,92 @@
+"""Equinox models as functions of their leaves: made for one example, called over a batch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from compare.run.port.jax_model import JaxModel, Leaves, dismantled, key_name, said
+
+AXIS = "batch"
+"""The name of the batch's axis, which Equinox's BatchNorm asks for."""
+
+
+def equinox_model(model: Any, train: bool, options: dict[str, Any]) -> JaxModel:
+    """The module mapped over the first axis of its inputs; of (module, State) both go in."""
+    module, state = model if isinstance(model, tuple) else (model, None)
+    whole_module = module
+    module = without_dropout(eqx.nn.inference_mode(module, value=not train))
+    leaves, build = dismantled(eqx.filter(module, eqx.is_array))
+    static = eqx.filter(module, eqx.is_array, inverse=True)
+    buffers: Leaves = {}
+    build_state: Any = lambda held: None  # noqa: E731
+    if state is not None:
+        buffers, build_state = dismantled(state)
+        buffers = {f"state.{path}": value for path, value in buffers.items()}
+    keyed = "key" in inspect.signature(type(module).__call__).parameters
+
+    def call(given: Leaves, args: tuple, named: dict) -> tuple[Any, Leaves]:
+        whole = eqx.combine(build({path: given[path] for path in leaves}), static)
+        held = build_state({path.removeprefix("state."): given[path] for path in buffers})
+        count = np.shape(args[0])[0] if args else 1
+        keys = jax.random.split(jax.random.key(0), count) if keyed and train else None
+
+        def one(example: tuple, key: Any) -> Any:
+            extra = {"key": key} if keyed else {}
+            own = (held,) if state is not None else ()
+            return whole(*example, *own, **extra, **{**options, **named})
+
+        found = jax.vmap(one, in_axes=(0, None if keys is None else 0), axis_name=AXIS,
+                         out_axes=(0, None) if state is not None else 0)(args, keys)  # fmt: skip
+        if state is None:
+            return found, {}
+        outputs, after = found
+        changed, _ = dismantled(after)
+        return outputs, {f"state.{path}": value for path, value in changed.items()}
+
+    words = ("the Equinox module is mapped over the first axis of its inputs", *said(options))
+    return JaxModel(
+        "equinox",
+        leaves | buffers,
+        frozenset(buffers),
+        call,
+        modules_of(whole_module),
+        words,
+        type(module).__call__,
+    )
+
+
+def without_dropout(module: Any) -> Any:
+    """Every dropout in inference mode, whatever the rest is in."""
+
+    def is_dropout(part: Any) -> bool:
+        return isinstance(part, eqx.nn.Dropout)
+
+    def still(part: Any) -> Any:
+        return eqx.tree_at(lambda d: d.inference, part, True) if is_dropout(part) else part
+
+    return jax.tree.map(still, module, is_leaf=is_dropout)
+
+
+def modules_of(module: Any) -> Mapping[str, Any]:
+    """Every Equinox module within, by path."""
+    found = {"": module}
+
+    def inner(value: Any) -> bool:
+        return isinstance(value, eqx.Module) and value is not current
+
+    stack = [("", module)]
+    while stack:
+        path, current = stack.pop()
+        flat, _ = jax.tree_util.tree_flatten_with_path(current, is_leaf=inner)
+        for keys, value in flat:
+            if inner(value):
+                below = ".".join(filter(None, [path, *map(key_name, keys)]))
+                found[below] = value
+                stack.append((below, value))
+    return found

@@ -1,0 +1,134 @@
+"""Flax models, NNX and Linen, as functions of their leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax import linen, nnx
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from compare.run.jax_leaves import dotted
+from compare.run.port.jax_model import JaxModel, Leaves, is_array, mode_options, said
+
+
+def is_nnx(model: Any) -> bool:
+    return isinstance(model, nnx.Module)
+
+
+def is_linen(model: Any) -> bool:
+    return isinstance(model, linen.Module)
+
+
+def nnx_model(model: nnx.Module, train: bool, options: dict[str, Any]) -> JaxModel:
+    """A copy of `model` in its mode; streams of random numbers stay as they are."""
+    copy = nnx.merge(*nnx.split(model))
+    (copy.train if train else copy.eval)()
+    aside = without_dropout(copy) if train else []
+    graph, state = nnx.split(copy)
+    flat = [(dotted(path), path, var) for path, var in nnx.to_flat_state(state)]
+    held = {
+        name: var.get_value()
+        for name, _, var in flat
+        if is_array(var.get_value()) and not isinstance(var, nnx.RngState)
+    }
+    params = {name for name, _, var in flat if name in held and isinstance(var, nnx.Param)}
+    options = mode_options(type(model).__call__, train) | options
+
+    def call(leaves: Leaves, args: tuple, named: dict) -> tuple[Any, Leaves]:
+        whole = [(p, var.replace(leaves[n]) if n in leaves else var) for n, p, var in flat]
+        module = nnx.merge(graph, nnx.from_flat_state(whole))
+        outputs = module(*args, **{**options, **named})
+        after = {dotted(p): var.get_value() for p, var in nnx.to_flat_state(nnx.state(module))}
+        return outputs, {name: after[name] for name in held if name not in params}
+
+    modules = {
+        dotted(path): module
+        for path, module in nnx.iter_modules(model)
+        if isinstance(module, nnx.Module)
+    }
+    words = (*said(options), *set_aside(aside))
+    leaves = {n: held[n] for n in sorted(held, key=lambda n: n not in params)}
+    buffers = frozenset(held.keys() - params)
+    return JaxModel("nnx", leaves, buffers, call, modules, words, type(model).__call__)
+
+
+def without_dropout(model: nnx.Module) -> list[str]:
+    """Sets every dropout's rate to zero, in place; the paths of those that had one."""
+    found = []
+    for path, module in nnx.iter_modules(model):
+        name = {nnx.Dropout: "rate", nnx.MultiHeadAttention: "dropout_rate"}.get(type(module))
+        if name and getattr(module, name):
+            setattr(module, name, 0.0)
+            found.append(dotted(path))
+    return found
+
+
+def set_aside(paths: list[str]) -> tuple[str, ...]:
+    some = ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
+    return (f"dropout on the JAX side is set aside: {some}",) if paths else ()
+
+
+def linen_model(model: tuple, train: bool, options: dict[str, Any]) -> JaxModel:
+    """module.apply(variables, ...): the collection "params", then the others as buffers."""
+    module, variables = model
+    flat = flatten_dict(_plain(variables))
+    several = len({path[0] for path in flat}) > 1
+    # "params/" stands before every path where nothing else does: it says nothing.
+    names = {path: ".".join(map(str, path if several else path[1:])) for path in flat}
+    names = {path: name.removeprefix("params.") for path, name in names.items()}
+    held = {names[path]: value for path, value in flat.items() if is_array(value)}
+    buffers = frozenset(names[path] for path in flat if path[0] != "params") & held.keys()
+    collections = sorted({path[0] for path in flat if path[0] != "params"})
+    options = mode_options(type(module).__call__, train) | options
+
+    def skipped(following: Any, args: tuple, named: dict, context: Any) -> Any:
+        """Dropout is set aside: its call gives back what it was given."""
+        if isinstance(context.module, linen.Dropout) and context.method_name == "__call__":
+            return args[0]
+        return following(*args, **named)
+
+    def call(leaves: Leaves, args: tuple, named: dict) -> tuple[Any, Leaves]:
+        with linen.intercept_methods(skipped):
+            return plain(leaves, args, named)
+
+    def plain(leaves: Leaves, args: tuple, named: dict) -> tuple[Any, Leaves]:
+        tree = unflatten_dict({path: leaves.get(names[path], flat[path]) for path in flat})
+        rngs = {"dropout": jax.random.key(0)} if train else {}
+        mutable = collections if train and collections else False
+        found = module.apply(tree, *args, rngs=rngs, mutable=mutable, **{**options, **named})
+        if mutable is False:
+            return found, {name: leaves[name] for name in buffers}
+        outputs, changed = found
+        after = {names[path]: x for path, x in flatten_dict(_plain(changed)).items()}
+        return outputs, {name: after.get(name, leaves[name]) for name in buffers}
+
+    leaves = {n: held[n] for n in sorted(held, key=lambda n: n in buffers)}
+    return JaxModel("linen", leaves, buffers, call, Parts(module), said(options),
+                    type(module).__call__)  # fmt: skip
+
+
+def _plain(tree: Any) -> Any:
+    """Nested dicts: a FrozenDict unfrozen, metadata boxes opened."""
+    tree = linen.unbox(tree)
+    if isinstance(tree, Mapping):
+        return {key: _plain(value) for key, value in tree.items()}
+    return tree
+
+
+class Parts(dict):
+    """The modules of a Linen module by path: known once it has been called under `watching`."""
+
+    def __init__(self, whole: linen.Module) -> None:
+        super().__init__({"": whole})
+
+    def watching(self) -> Any:
+        """A context in which calls tell of their modules."""
+
+        def note(following: Any, args: tuple, named: dict, context: Any) -> Any:
+            path = dotted(context.module.path)
+            self.setdefault(path, context.module)
+            return following(*args, **named)
+
+        return linen.intercept_methods(note)

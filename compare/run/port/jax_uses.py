@@ -1,0 +1,235 @@
+"""What a JAX program uses each of its leaves for, read from its jaxpr.
+
+A leaf is followed through reshapes, transpositions and casts to the first operation that
+computes with it: a contraction says which of its axes are summed over, a convolution which are
+channels and which slide, a gather that it is looked up in. So layouts are read, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from compare.run.port.jax_model import JaxModel
+from compare.run.port.use import Use, named_statistic
+
+Axes = tuple[tuple[int, ...], ...]
+"""For each axis of a view the leaf's axes that it runs along."""
+
+PASSING = ("convert_element_type", "copy", "copy_p", "stop_gradient", "reduce_precision",
+           "sharding_constraint", "optimization_barrier", "name", "pvary", "real")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class View:
+    """A leaf laid out otherwise."""
+
+    leaf: str
+    axes: Axes
+
+
+class Reader:
+    """Walks a jaxpr; `uses` has what it saw of each leaf."""
+
+    def __init__(self, shapes: dict[str, tuple[int, ...]], buffers: frozenset[str]) -> None:
+        self.shapes, self.buffers = shapes, buffers
+        self.uses: dict[str, Use] = {}
+
+    def read(self, jaxpr: Any, views: Sequence[View | None]) -> dict[str, Use]:
+        """The uses of the leaves, of which invar i is `views[i]`; None is no leaf."""
+        self._walk(jaxpr, list(views), [frozenset()] * len(views))
+        absent = {p: Use(p, s, buffer=p in self.buffers) for p, s in self.shapes.items()}
+        found = {path: self.uses.get(path, absent[path]) for path in self.shapes}
+        return {path: named_statistic(use) for path, use in found.items()}
+
+    def _walk(
+        self, jaxpr: Any, views: list[View | None], above: list[frozenset[str]]
+    ) -> list[tuple[View | None, frozenset[str]]]:
+        seen: dict[Any, tuple[View | None, frozenset[str]]] = {}
+        for var, view, deps in zip(jaxpr.invars, views, above, strict=True):
+            seen[var] = (view, deps)
+
+        def get(atom: Any) -> tuple[View | None, frozenset[str]]:
+            return (None, frozenset()) if hasattr(atom, "val") else seen.get(
+                atom, (None, frozenset()))  # fmt: skip
+
+        for eqn in jaxpr.eqns:
+            given = [get(atom) for atom in eqn.invars]
+            found = self._equation(eqn, given)
+            for var, result in zip(eqn.outvars, found, strict=True):
+                seen[var] = result
+        return [get(atom) for atom in jaxpr.outvars]
+
+    def _equation(self, eqn: Any, given: list) -> list[tuple[View | None, frozenset[str]]]:
+        name, count = eqn.primitive.name, len(eqn.outvars)
+        inner = inner_jaxprs(eqn)
+        if inner:
+            merged: list[tuple[View | None, frozenset[str]]] = []
+            for jaxpr, offset, stacked in inner:
+                handed = [_unstacked(one) if i in stacked else one
+                          for i, one in enumerate(given)][offset:]  # fmt: skip
+                views, above = [v for v, _ in handed], [d for _, d in handed]
+                short = len(jaxpr.invars) - len(views)
+                views, above = views + [None] * short, above + [frozenset()] * short
+                found = self._walk(
+                    jaxpr, views[: len(jaxpr.invars)], above[: len(jaxpr.invars)]
+                )
+                merged = found if not merged else [
+                    (None, a | b) for (_, a), (_, b) in zip(merged, found, strict=False)
+                ]  # fmt: skip
+            deps = frozenset().union(*(d for _, d in merged), *(d for _, d in given))
+            merged += [(None, deps)] * (count - len(merged))
+            return [(v, d or deps) for v, d in merged[:count]]
+        leaves = [(i, view) for i, (view, _) in enumerate(given) if view is not None]
+        others = frozenset().union(*(d for _, d in given))
+        if len(leaves) == 1 and count == 1:
+            moved = laid_out(eqn, leaves[0][1])
+            if moved is not None:
+                return [(moved, others)]
+        for i, view in leaves:
+            self._use(eqn, i, view, others | {v.leaf for j, v in leaves if j != i})
+        deps = others | {view.leaf for _, view in leaves}
+        return [(None, deps)] * count
+
+    def _use(self, eqn: Any, place: int, view: View, above: frozenset[str]) -> None:
+        known = self.uses.get(view.leaf)
+        if known is not None and (known.kernel or known.role != "other"):
+            self.uses[view.leaf] = replace(known, times=known.times + 1)
+            return
+        use = known or Use(
+            view.leaf, self.shapes[view.leaf], order=len(self.uses), above=above - {view.leaf},
+            buffer=view.leaf in self.buffers)  # fmt: skip
+        self.uses[view.leaf] = replace(role(use, eqn, place, view), times=use.times + 1)
+
+
+def jax_uses(
+    model: JaxModel, call: Callable[..., Any], inputs: Mapping[str, Any]
+) -> dict[str, Use]:
+    """The use of each leaf of `model` in `call(leaves, inputs)`, in the model's order."""
+    leaves = {path: jax.ShapeDtypeStruct(np.shape(x), np.result_type(x))
+              for path, x in model.leaves.items()}  # fmt: skip
+    closed = jax.make_jaxpr(call)(leaves, dict(inputs))
+    views: list[View | None] = [
+        View(path, tuple((axis,) for axis in range(len(leaves[path].shape))))
+        for path in sorted(leaves)  # the order in which JAX flattens a dict
+    ]
+    views += [None] * (len(closed.jaxpr.invars) - len(views))
+    shapes = {path: tuple(leaf.shape) for path, leaf in leaves.items()}
+    return Reader(shapes, model.buffers).read(closed.jaxpr, views)
+
+
+def inner_jaxprs(eqn: Any) -> list[tuple[Any, int, frozenset[int]]]:
+    """(jaxpr, the first operand that is handed to it, operands of which it gets slices)."""
+    params, name = eqn.params, eqn.primitive.name
+    if name == "scan":
+        plain = params["num_consts"] + params["num_carry"]
+        return [(params["jaxpr"].jaxpr, 0, frozenset(range(plain, len(eqn.invars))))]
+    if name == "while":
+        first = params["cond_nconsts"]
+        return [(params["body_jaxpr"].jaxpr, first, frozenset())]
+    if name == "cond":
+        return [(branch.jaxpr, 1, frozenset()) for branch in params["branches"]]
+    for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
+        if key in params:
+            return [(getattr(params[key], "jaxpr", params[key]), 0, frozenset())]
+    return []
+
+
+def _unstacked(one: tuple[View | None, frozenset[str]]) -> tuple[View | None, frozenset[str]]:
+    view, deps = one
+    return (view if view is None else View(view.leaf, view.axes[1:])), deps
+
+
+def laid_out(eqn: Any, view: View) -> View | None:
+    """The view after an operation that only lays it out anew; None where it computes."""
+    name, params, axes = eqn.primitive.name, eqn.params, view.axes
+    if name in PASSING or name in ("slice", "rev", "dynamic_slice"):
+        return view
+    if name == "transpose":
+        return View(view.leaf, tuple(axes[i] for i in params["permutation"]))
+    if name == "squeeze":
+        gone = {d % len(axes) for d in params["dimensions"]}
+        return View(view.leaf, tuple(a for i, a in enumerate(axes) if i not in gone))
+    if name == "expand_dims":
+        return None
+    if name == "broadcast_in_dim":
+        made: list[tuple[int, ...]] = [()] * len(params["shape"])
+        for i, place in enumerate(params["broadcast_dimensions"]):
+            made[place] = axes[i]
+        return View(view.leaf, tuple(made))
+    if name == "reshape":
+        return View(view.leaf, reshaped(eqn.invars[0].aval.shape, params["new_sizes"], axes))
+    return None
+
+
+def reshaped(before: Sequence[int], after: Sequence[int], axes: Axes) -> Axes:
+    """Which leaf axes the axes of a reshape's result run along: equal products go together."""
+    made: list[tuple[int, ...]] = []
+    i = j = 0
+    while j < len(after):
+        left, right, ours, theirs = 1, 1, [], []
+        while (left != right or not ours) and (i < len(before) or j < len(after)):
+            if left <= right and i < len(before):
+                left *= before[i]
+                ours.append(i)
+                i += 1
+            elif j < len(after):
+                right *= after[j]
+                theirs.append(j)
+                j += 1
+            else:
+                break
+            if left == right and theirs:
+                break
+        together = tuple(a for one in ours for a in axes[one])
+        made += [together] * len(theirs)
+        if not theirs:
+            break
+    made += [()] * (len(after) - len(made))
+    return tuple(made)
+
+
+def role(use: Use, eqn: Any, place: int, view: View) -> Use:
+    """What operation `eqn` does with the view that is its operand `place`."""
+    name, params = eqn.primitive.name, eqn.params
+    if name == "dot_general":
+        contracted, _ = params["dimension_numbers"]
+        summed = contracted[place]
+        ins = _sorted(a for i in summed for a in view.axes[i])
+        outs = _sorted(a for i, one in enumerate(view.axes) if i not in summed for a in one)
+        if set(ins) & set(outs):
+            return use.with_role("other")
+        return use.with_role("dense", ins=ins, outs=outs)
+    if name == "conv_general_dilated" and place == 1:
+        spec = params["dimension_numbers"].rhs_spec
+        outs, ins, *window = (view.axes[i] for i in spec)
+        return use.with_role(
+            "conv", ins=ins, outs=outs, window=tuple(a for w in window for a in w)
+        )
+    if name == "gather" and place == 0:
+        looked = params["dimension_numbers"].start_index_map
+        ins = _sorted(a for i in looked for a in view.axes[i])
+        outs = _sorted(a for i, one in enumerate(view.axes) if i not in looked for a in one)
+        return use.with_role("table", ins=ins, outs=outs)
+    if name in ("add", "add_any", "sub", "mul", "div", "max"):
+        other = eqn.invars[1 - place]
+        scalar = hasattr(other, "val") or not getattr(other.aval, "shape", ())
+        if name == "add" and scalar and len(use.shape) >= 1:
+            return use.with_role("variance")
+        words = {
+            "add": "bias",
+            "add_any": "bias",
+            "sub": "mean",
+            "mul": "scale",
+            "div": "other",
+        }
+        return use.with_role(words.get(name, "other"))
+    return use.with_role("variance" if name in ("rsqrt", "sqrt") else "other")
+
+
+def _sorted(axes: Any) -> tuple[int, ...]:
+    return tuple(sorted(set(axes)))
