@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compare.cases.case import Case, draw
-from compare.check import check
+from compare.check import check, recorded
 from compare.judge.agree import compare, judge
 from compare.judge.thresholds import CARE_BITS, FLOAT64_MARGIN, UNIT
 from compare.run.record import Record, failed
@@ -287,6 +287,32 @@ def test_correct_elements_of_any_size_are_the_same(seed):
     j64 = values * (1 + unit * rng.integers(-40, 40, values.shape))
     found = compare("x", values, j64, rounded(values), rounded(j64), NO_CASTS, spread)
     assert found.verdict == "same"
+
+
+def test_a_norm_of_two_near_numbers_shows_what_it_rounds_within():
+    """It hardly moves with its inputs, yet its mean is off by a rounding of them."""
+    near = np.array([[100.0, 100.0 + 2.0**-8], [3.0, 5.0]])
+    case = Case(
+        "normalization.layer_norm",
+        {"input": draw("n=2 w=2", "given", values=near.ravel().tolist())},
+        options={"normalized_shape": (2,), "eps": 1e-12},
+        name="two near numbers",
+    )
+    spread = recorded([case], quick=True)[case.name]["torch", "float64"].spread["output/0"]
+    assert spread[0].max() > 3000 * UNIT["float64"]
+    assert spread[1].max() < 30 * UNIT["float64"]
+
+
+@pytest.mark.parametrize("change", [0.5, 300.0])
+def test_float32_that_came_out_exact_by_luck_is_not_all_that_measures_rounding(change):
+    """A gap of `change` times what torch moves by, its operations an ulp off."""
+    spread = np.full(T64.shape, 1e-12)
+    j64 = T64 + change * spread
+    exact = T64.astype(np.float64)
+    found = compare("output/0", T64, j64, exact, j64, NO_CASTS, spread)
+    assert found.verdict == "same"
+    wrong = compare("output/0", T64, T64 + 1e-6, exact, T64 + 1e-6, NO_CASTS, spread)
+    assert wrong.verdict == "different"
 
 
 def test_elements_that_are_not_finite_are_left_to_their_own_check():

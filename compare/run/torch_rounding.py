@@ -4,6 +4,9 @@ Inputs that are off show how a function amplifies errors of its inputs. What it 
 the way shows only where the operations between are off as well: the gradient of a saturated
 softmax, p (g - sum(p g)), has few digits left where it cancels, yet moves with its inputs
 smoothly. Monte Carlo arithmetic, by the operation: Parker 1997; CADNA, Vignes 2004.
+
+A norm is one operation to torch, and rounds within: of two numbers near each other its result
+hardly moves with them, yet it does with their mean. It is run by its parts.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch._decomp import get_decompositions
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _NAMES = """
@@ -25,6 +29,14 @@ _NAMES = """
 EXACT = frozenset(_NAMES.split())
 """Operations that choose, copy or make numbers, and round none."""
 
+PARTS = get_decompositions(
+    [
+        getattr(torch.ops.aten, name)
+        for name in ("native_layer_norm", "native_group_norm", "native_batch_norm")
+    ]
+)
+"""Operations that round within, as torch itself takes them apart."""
+
 
 class Moved(TorchDispatchMode):
     """Moves the floating results of operations at random, by up to `off` times themselves."""
@@ -35,6 +47,9 @@ class Moved(TorchDispatchMode):
         self._generator = torch.Generator(device).manual_seed(seed)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func in PARTS:
+            with self:
+                return PARTS[func](*args, **(kwargs or {}))
         result = func(*args, **(kwargs or {}))
         if func.__name__.partition(".")[0] in EXACT:
             return result
