@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from compare.cases.training import Training
 from compare.check import check_training
-from compare.explain import Explained, Explanation, look
+from compare.explain import SECONDS, Explained, Explanation, look
 from compare.judge.cause import Cause
 from compare.judge.locate import FAULTS, Place
 from compare.judge.trajectory import Step
@@ -32,14 +35,25 @@ def explain_training(training: Training, seed: int = 0, device: str = "cpu") -> 
     settings = [(one.path, one.name, one.torch, one.jax) for one in static]
     parted = step_of(verdict)
     others, known = elsewhere(training, verdict, steps[-1], seed, device)
-    causes = [
-        cause
-        for one in (*mistakes(training, settings), *others)
-        for cause in believed(one, training, verdict, parted, seed, device)
-    ]
+    tried = [*mistakes(training, settings), *others]
+
+    def causes_among(some: Iterable[Mistake]) -> list[Cause]:
+        asked = (believed(one, training, verdict, parted, seed, device) for one in some)
+        return [cause for cause in asked if cause]
+
+    causes = causes_among(tried) or causes_among(pairs(tried, training))
     said = () if causes else (f"it parts at {verdict.says}", *known)
     found = Explained(Place("", True, verdict), tuple(causes), said)
     return Explanation(training.name, verdict, tuple(static), (found,))
+
+
+def pairs(tried: Sequence[Mistake], training: Training) -> Iterator[Mistake]:
+    """Two mistakes at once, while there is time to try them."""
+    deadline = time.perf_counter() + SECONDS
+    for one, other in itertools.combinations(tried, 2):
+        both = one.and_also(other, training)
+        if both is not None and time.perf_counter() < deadline:
+            yield both
 
 
 def elsewhere(
@@ -67,25 +81,23 @@ def elsewhere(
 
 def believed(
     mistake: Mistake, training: Training, verdict: Verdict, parted: int, seed: int, device: str
-) -> list[Cause]:
+) -> Cause | None:
     """The mistake as a cause, if the run is `same` with it on torch's side too."""
     through = max(parted, mistake.last)
     alike = check_training(mistake.made(training, through + 1), seed, device)
     if alike.verdict != "same":
-        return []
-    return [
-        Cause(
-            mistake.name,
-            mistake.source,
-            mistake.says,
-            mistake.change,
-            before=gap_of(verdict),
-            after=max((f.gap for f in alike.findings), default=0.0),
-            arrays=alike.compared,
-            confidence=f"made on torch's side too, step {through} and those before it "
-            f"are the same ({alike.compared} arrays)",
-        )
-    ]
+        return None
+    return Cause(
+        mistake.name,
+        mistake.source,
+        mistake.says,
+        mistake.change,
+        before=gap_of(verdict),
+        after=max((f.gap for f in alike.findings), default=0.0),
+        arrays=alike.compared,
+        confidence=f"made on torch's side too, step {through} and those before it "
+        f"are the same ({alike.compared} arrays)",
+    )
 
 
 def step_of(verdict: Verdict) -> int:

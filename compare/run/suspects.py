@@ -76,7 +76,7 @@ def of_call(seen: Seen, scores: bool) -> Iterator[Suspect]:
     """The known mistakes of one call; `scores` says that a softmax stands near it."""
     for starts, family in FAMILIES:
         if seen.name in starts or (seen.name not in EXACT and seen.name.startswith(starts)):
-            yield from family(seen)
+            yield from known(family, seen)
     if seen.name in ("std", "var"):
         yield from norm.spread(seen)
     if any(word in seen.name for word in LOSSES):
@@ -89,6 +89,14 @@ def of_call(seen: Seen, scores: bool) -> Iterator[Suspect]:
     if seen.index != WHOLE or seen.module is None:
         yield from settings.suspects(seen)
         yield from operation.any_call(seen)
+
+
+def known(family: Family, seen: Seen) -> list[Suspect]:
+    """What a family knows of the call: nothing of a user's function that only has the name."""
+    try:
+        return list(family(seen))
+    except KeyError:  # it takes other arguments
+        return []
 
 
 def is_dropout(seen: Seen) -> bool:

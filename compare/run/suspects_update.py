@@ -31,6 +31,34 @@ class Mistake:
         kept = {name: getattr(theirs, name) for name in {*self.fields, *training.jax_changes}}
         return replace(training, **self.fields, jax_changes=kept, steps=steps, name="with it")
 
+    def and_also(self, other: Mistake, training: Training) -> Mistake | None:
+        """Both at once; None where they change the same, other than in its arguments."""
+        fields = {**self.fields, **other.fields}
+        for name in self.fields.keys() & other.fields.keys():
+            both = _merged(getattr(training, name), self.fields[name], other.fields[name])
+            if both is None:
+                return None
+            fields[name] = both
+        return Mistake(
+            " and ".join(sorted((self.name, other.name))),
+            ", ".join(dict.fromkeys((self.source, other.source))),
+            f"{self.says}; and {other.says}",
+            f"{self.change}; {other.change}",
+            fields,
+            max(self.last, other.last),
+        )
+
+
+def _merged(plain: Any, one: Any, other: Any) -> Call | None:
+    """A call with what each of two changes of its arguments; None where they change more."""
+    calls = (plain, one, other)
+    if not all(isinstance(call, Call) and call.target == plain.target for call in calls):
+        return None
+    changed = {k: v for k, v in one.arguments.items() if plain.arguments.get(k) != v}
+    again = {k: v for k, v in other.arguments.items() if plain.arguments.get(k) != v}
+    alike = changed.keys() & again.keys()
+    return None if alike else Call(plain.target, {**other.arguments, **changed})
+
 
 def mistakes(
     training: Training, settings: Sequence[tuple[str, str, Any, Any]]
