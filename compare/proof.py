@@ -54,6 +54,17 @@ class Mended:
 
 
 @dataclass(frozen=True)
+class Shipped:
+    """A case that ships, of the same function on both sides."""
+
+    case: Case
+
+    @property
+    def key(self) -> str:
+        return f"shipped {self.case.name} {self.case.fingerprint}"
+
+
+@dataclass(frozen=True)
 class Drawn:
     """Random correct comparisons: configurations from number `first` on, DRAWS of each."""
 
@@ -77,22 +88,46 @@ class Tried:
         return f"{self.pair.right.name}, {self.seeds} draws {self.pair.mutant.fingerprint}"
 
 
-Item = Planted | Mended | Drawn | Tried
+Item = Planted | Mended | Shipped | Drawn | Tried
 
 
 def work(batch: Sequence[Item], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a worker does: a line for each item. torch's warnings are for users of a layer."""
+    """What a worker does: a line for each item. torch's warnings are for users of a layer.
+
+    Faults are not explained, only judged, where the settings say `explain: False`.
+    """
     from compare.proof_faults import mended, planted
 
     warnings.simplefilter("ignore")
     found = [
         *planted([item for item in batch if isinstance(item, Planted)], settings),
         *(mended(item, settings) for item in batch if isinstance(item, Mended)),
+        *shipped([item for item in batch if isinstance(item, Shipped)], settings),
         *(drawn(item, settings) for item in batch if isinstance(item, Drawn)),
         *(tried(item, settings) for item in batch if isinstance(item, Tried)),
     ]
     lines = {line["key"]: line for line in found}
     return [lines[item.key] for item in batch]
+
+
+def shipped(items: Sequence[Shipped], settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """A line for each case that ships; they share a compile."""
+    from compare.check import check
+
+    cases = [item.case for item in items]
+    verdicts = check(cases, settings["seed"], quick=settings["quick"]) if cases else []
+    return [
+        {
+            "kind": "shipped",
+            "key": item.key,
+            "name": item.case.name,
+            "verdict": verdict.verdict,
+            "says": verdict.says,
+            "arrays": verdict.compared,
+            "reached": reached(verdict),
+        }
+        for item, verdict in zip(items, verdicts, strict=True)
+    ]
 
 
 def drawn(item: Drawn, settings: dict[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compare.cases.case import Case, Pair
 from compare.cases.training import Training
 from compare.judge.calibration import reached
 from compare.judge.verdict import Verdict
 from compare.proof import Mended, Planted
+
+if TYPE_CHECKING:
+    from compare.explain import Explanation
 
 FORWARD_ONLY = ("momentum", "running variance biased", "buffers not updated")
 """Causes that change buffers, and no gradient."""
@@ -21,41 +24,55 @@ BACKWARD_ONLY = ("gradient stopped",)
 
 def planted(items: Sequence[Planted], settings: dict[str, Any]) -> list[dict[str, Any]]:
     """A line for each fault; those that are not judged alone share a compile."""
-    from compare.check import check
-    from compare.explain import explain
-    from compare.explain_training import explain_training
+    from compare.check import check, check_training
 
-    seed = settings["seed"]
-    shared = [one.case for one in items if not one.alone and isinstance(one.case, Case)]
+    seed, explained = settings["seed"], settings.get("explain", True)
+    cases = [(one.case, one.alone and explained) for one in items]
+    shared = [case for case, alone in cases if isinstance(case, Case) and not alone]
     found = {one.case: one for one in check(shared, seed, quick=settings["quick"])}
     lines = []
     for item in items:
-        case = item.case
-        make = explain_training if isinstance(case, Training) else explain
-        told = make(case, seed)  # pyright: ignore[reportArgumentType]
-        verdict = expecting(found.get(case.name, told.verdict), case)
-        lines.append(
-            {
-                "kind": "fault",
-                "key": item.key,
-                "name": case.name,
-                "suite": item.suite,
-                "expect": case.expect,
-                "verdict": verdict.verdict,
-                "says": verdict.says,
-                "caught": verdict.as_expected,
-                "reached": reached(verdict),
-                "cause": {
-                    "planted": case.cause,
-                    "found": sorted({cause.name for cause in told.causes}),
-                },
-                "place": {
-                    "planted": ways(case) if item.deep else None,
-                    "found": {"forward": told.forward, "backward": told.backward},
-                },
-            }
-        )
+        case, told = item.case, explanation(item.case, seed) if explained else None
+        verdict = found.get(case.name) or (told and told.verdict)
+        if verdict is None:
+            verdict = check_training(case, seed)  # pyright: ignore[reportArgumentType]
+        lines.append(line(item, expecting(verdict, case), told))
     return lines
+
+
+def explanation(case: Pair, seed: int) -> Explanation:
+    from compare.explain import explain
+    from compare.explain_training import explain_training
+
+    make = explain_training if isinstance(case, Training) else explain
+    return make(case, seed)  # pyright: ignore[reportArgumentType]
+
+
+def line(item: Planted, verdict: Verdict, told: Explanation | None) -> dict[str, Any]:
+    """What became of a fault. Of place and cause nothing is asked where nothing was told."""
+    case, causes = item.case, told.causes if told else []
+    return {
+        "kind": "fault",
+        "key": item.key,
+        "name": case.name,
+        "suite": item.suite,
+        "expect": case.expect,
+        "verdict": verdict.verdict,
+        "says": verdict.says,
+        "caught": verdict.as_expected,
+        "reached": reached(verdict),
+        "cause": {
+            "planted": case.cause if told else "",
+            "found": sorted({cause.name for cause in causes}),
+        },
+        "place": {
+            "planted": ways(case) if item.deep and told else None,
+            "found": {
+                "forward": told.forward if told else None,
+                "backward": told.backward if told else None,
+            },
+        },
+    }
 
 
 def expecting(verdict: Verdict, case: Pair) -> Verdict:

@@ -53,7 +53,7 @@ def selftest(
 
     from compare.measure.environment import machine, versions
     from compare.report.document import FolderError
-    from compare.report.ledger import Ledger
+    from compare.report.ledger import Ledger, plain
     from compare.report.selftest import summarise
     from compare.report.selftest_page import markdown
 
@@ -66,7 +66,9 @@ def selftest(
         fail(str(error))
     started = time.perf_counter()
     try:
-        whole = run(ledger, wanted, settings(seed, quick, jobs), jobs, limit, console)
+        batches = planned(quick)
+        keep(ledger, batches)
+        whole = run(ledger, batches, wanted, settings(seed, quick, jobs), jobs, limit, console)
     except KeyboardInterrupt:
         whole = False
         console.print("[yellow]stopped[/]")
@@ -81,7 +83,7 @@ def selftest(
         versions=versions(),
         machine=machine(),
     )
-    (out / "selftest.json").write_text(json.dumps(summary, indent=1) + "\n")
+    (out / "selftest.json").write_text(json.dumps(plain(summary), indent=1) + "\n")
     (out / "selftest.md").write_text(markdown(summary))
     tell(summary, console)
     console.print(f"results: {out / 'selftest.md'}")
@@ -95,24 +97,35 @@ def settings(seed: int, quick: bool, jobs: int) -> dict[str, Any]:
     return {"seed": seed, "quick": quick, "environment": environment("cpu", jobs)}
 
 
+def keep(ledger: Ledger, batches: Sequence[Sequence[Item]]) -> None:
+    """Leaves out what a resumed run holds of faults and pairs that were edited since."""
+    planned = {item.key for batch in batches for item in batch}
+    ledger.lines = {
+        key: line
+        for key, line in ledger.lines.items()
+        if key in planned or line["kind"] == "drawn"
+    }
+
+
 def run(
     ledger: Ledger,
+    batches: Sequence[Sequence[Item]],
     wanted: int,
     settings: dict[str, Any],
     jobs: int,
     limit: float,
     console: Console,
 ) -> bool:
-    """Does what the ledger does not hold yet; whether all came to an end."""
+    """Does what the ledger does not hold yet: the `batches`, then comparisons until there are
+    `wanted`; whether all came to an end."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        batches = planned(settings["quick"])
-        whole = advance(ledger, batches, settings, jobs, limit, progress, "faults, rules")
-        for batches in draws(ledger, wanted):
+        whole = advance(ledger, batches, settings, jobs, limit, progress, "cases")
+        for drawn in draws(ledger, wanted):
             told = f"{compared(ledger)} of {wanted} correct comparisons"
-            if not advance(ledger, batches, settings, jobs, limit, progress, told):
+            if not advance(ledger, drawn, settings, jobs, limit, progress, told):
                 return False
     return whole
 
@@ -141,11 +154,13 @@ def planted(quick: bool) -> list[Planted]:
     """Every planted fault; of deep models those of the smallest alone, if `quick`."""
     from compare.cases.faults import CASES
     from compare.cases.planted import in_layers, in_models
+    from compare.cases.planted_elements import CASES as ELEMENTS
     from compare.cases.train_faults import CASES as TRAININGS
     from compare.proof import Planted
 
     single = [Planted("faults", case) for case in CASES]
     single += [Planted("layers", case) for case in in_layers()]
+    single += [Planted("elements", case) for case in ELEMENTS]
     models = [
         Planted("models", case, True, True) for case in in_models(0, 1 if quick else TIMES)
     ]

@@ -225,7 +225,9 @@ def _whole() -> Iterator[Case]:
 def planted(seed: int = 0, times: int = 1) -> Iterator[Case]:
     """Every planted fault of one call: of the layers, then of the models at random depth."""
     from compare.cases.faults import CASES
+    from compare.cases.planted_elements import CASES as ELEMENTS
 
     yield from CASES
     yield from in_layers()
+    yield from ELEMENTS
     yield from in_models(seed, times)

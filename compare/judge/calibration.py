@@ -11,24 +11,27 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from compare.judge import thresholds
-from compare.judge.trajectory import BETWEEN
+from compare.judge.trajectory import BETWEEN, SMOOTH
 from compare.judge.verdict import Finding, Verdict
 
 MEANING = {
-    "FLOAT64_MARGIN": "largest gap in float64, in roundings amplified as torch's float32 shows",
+    "FLOAT64_MARGIN": "largest gap in float64, in roundings as much amplified as was seen",
     "ELEMENT_MARGIN": "farthest element in float64, in roundings of its own",
     "CARE_BITS": "bits that JAX loses beyond torch in float32",
-    "CARE_FLOOR": "JAX's float32 error / 2^CARE_BITS, where torch's is below that",
     "PARTING": "distance of a training's float32 sides / its twins'; a fact, no verdict",
 }
 """What is held against each threshold."""
 
-Reached = dict[str, tuple[float, str]]
+IN_BITS = ("CARE_BITS",)
+"""Thresholds that are powers of two already."""
+
+Reached = Mapping[str, tuple[float, str]]
+"""By threshold how far a comparison came, and the array that came farthest."""
 
 
-def reached(verdict: Verdict) -> Reached:
+def reached(verdict: Verdict) -> dict[str, tuple[float, str]]:
     """By threshold how far the verdict's arrays came, and the array that came farthest."""
-    farthest: Reached = {}
+    farthest: dict[str, tuple[float, str]] = {}
     for finding in verdict.findings:
         for name, value in _of(finding).items():
             if name not in farthest or value > farthest[name][0]:
@@ -39,18 +42,24 @@ def reached(verdict: Verdict) -> Reached:
 
 
 def _of(finding: Finding) -> dict[str, float]:
-    roundings = math.inf if finding.gap else 0.0
+    told = finding.verdict in ("different", "leak")  # by its shape, say: without a number
+    roundings = math.inf if told else 0.0
     if finding.bound:
         roundings = finding.gap / finding.bound * thresholds.FLOAT64_MARGIN
-    careless = finding.jax32 / 2**thresholds.CARE_BITS
-    judged = not finding.noise  # of care nothing is said where torch has no digit left
     found = {
         "FLOAT64_MARGIN": roundings,
         "ELEMENT_MARGIN": finding.element,
-        "CARE_BITS": finding.bits if judged else 0.0,
-        "CARE_FLOOR": careless if judged and careless > finding.torch32 else 0.0,
+        "CARE_BITS": finding.bits if cared_for(finding) else 0.0,
     }
     return {name: 0.0 if math.isnan(value) else value for name, value in found.items()}
+
+
+def cared_for(finding: Finding) -> bool:
+    """Whether care is judged: not where torch has no digit left; of a training at its start."""
+    when, _, array = finding.array.partition("/")
+    if when.startswith(("step ", "after ")):
+        return when == "step 0" and array.startswith(SMOOTH) and not finding.noise
+    return not finding.noise
 
 
 def _parting(partings: Mapping[str, list[float]]) -> float:
@@ -63,45 +72,76 @@ def _parting(partings: Mapping[str, list[float]]) -> float:
     return largest
 
 
-def decided_by(expect: str, values: Mapping[str, float]) -> tuple[str, ...]:
-    """The thresholds that ought to tell a fault of this verdict, by what it reached.
+def decided_by(expect: str, values: Mapping[str, float]) -> str:
+    """The threshold that ought to tell a fault of this verdict, by what it reached.
 
-    One that loses care is told by both thresholds of care. One that differs by whichever of the
-    thresholds of float64 it passes by more.
+    One that differs is told by whichever of the thresholds of float64 it passes by more.
     """
     if expect == "less-careful":
-        return ("CARE_BITS", "CARE_FLOOR")
+        return "CARE_BITS"
     names = ("FLOAT64_MARGIN", "ELEMENT_MARGIN")
-    return (max(names, key=lambda name: values.get(name, 0.0) / getattr(thresholds, name)),)
+    return max(names, key=lambda name: values.get(name, 0.0) / getattr(thresholds, name))
 
 
 def calibration(
-    correct: Iterable[tuple[str, Mapping[str, Any]]],
-    faults: Iterable[tuple[str, str, Mapping[str, Any]]],
+    correct: Iterable[tuple[str, Reached]], faults: Iterable[tuple[str, str, bool, Reached]]
 ) -> list[dict[str, Any]]:
-    """A row for each threshold, from (name, reached) and, of faults, (name, expect, reached).
+    """A row for each threshold, from (name, reached) and, of faults, (name, expect, caught,
+    reached).
 
     A fault that is told without a number (another shape, an integer, a NaN) is infinitely far.
     """
     farthest: dict[str, dict[str, Any]] = {}
+    nearest: dict[str, dict[str, Any]] = {}
     for case, found in correct:
         for name, (value, array) in found.items():
             if name not in farthest or float(value) > farthest[name]["value"]:
                 farthest[name] = {"value": float(value), "case": case, "array": array}
-    nearest: dict[str, dict[str, Any]] = {}
-    for case, expect, found in faults:
+    for case, expect, caught, found in faults:
         values = {name: float(value) for name, (value, _) in found.items()}
-        for name in decided_by(expect, values):
-            value = values.get(name, 0.0)
-            if name not in nearest or value < nearest[name]["value"]:
-                nearest[name] = {"value": value, "case": case, "array": found[name][1]}
-    return [
-        {
-            "threshold": name,
-            "value": getattr(thresholds, name),
-            "measures": meaning,
-            "farthest_correct": farthest.get(name),
-            "nearest_fault": nearest.get(name),
-        }
-        for name, meaning in MEANING.items()
-    ]
+        name = decided_by(expect, values)
+        value = values.get(name, 0.0)
+        if caught and value <= getattr(thresholds, name):
+            value = math.inf  # told by what is no number
+        if name not in nearest or value < nearest[name]["value"]:
+            nearest[name] = {
+                "value": value,
+                "case": case,
+                "array": found.get(name, ("", ""))[1],
+            }
+    return [row(name, farthest.get(name), nearest.get(name)) for name in MEANING]
+
+
+def row(
+    name: str, far: Mapping[str, Any] | None, near: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """A threshold between what is correct and what is not, and the powers of two to either.
+
+    `between` is None where no correct comparison was made, or no fault that it ought to tell.
+    PARTING tells none: it stands above what is correct, or not.
+    """
+    value = getattr(thresholds, name)
+    below = far and powers(name, value, far["value"])
+    above = near and powers(name, near["value"], value)
+    asked = [below] if name == "PARTING" else [below, above]
+    return {
+        "threshold": name,
+        "value": value,
+        "measures": MEANING[name],
+        "farthest_correct": far,
+        "nearest_fault": near,
+        "room_below": below,
+        "room_above": above,
+        "between": None
+        if None in asked
+        else all(room > 0 for room in asked if room is not None),
+    }
+
+
+def powers(name: str, larger: float, smaller: float) -> float:
+    """How many powers of two lie between; of nothing at all infinitely many."""
+    if name in IN_BITS:
+        return larger - smaller
+    return (
+        math.inf if smaller <= 0 else math.log2(larger / smaller) if larger > 0 else -math.inf
+    )

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from compare.judge.calibration import calibration
+from compare.judge.calibration import Reached, calibration
 
 SCHEMA = 1
 WAYS = ("forward", "backward")
@@ -65,12 +65,28 @@ def summarise(lines: Iterable[Line], complete: bool, **facts: Any) -> dict[str, 
             }
             for name, count in sorted(families.items())
         },
-        "calibration": calibration(
-            [(line.get("name", line["key"]), line["reached"]) for line in (*drawn, *mended)],
-            [(line["name"], line["expect"], line["reached"]) for line in faults],
-        ),
+        "calibration": calibrated([*drawn, *mended], faults),
         "trial": rules(trial),
     }  # fmt: skip
+
+
+def calibrated(correct: Iterable[Line], faults: Iterable[Line]) -> list[dict[str, Any]]:
+    """Where each threshold stands between correct comparisons and faults."""
+    return calibration(
+        [one for line in correct for one in came(line)],
+        [(x["name"], x["expect"], x["caught"], x["reached"]) for x in faults],
+    )
+
+
+def came(line: Line) -> list[tuple[str, Reached]]:
+    """How far the correct cases of a line came; of drawn ones the array names its case too."""
+    if line["kind"] != "drawn":
+        return [(line["name"], line["reached"])]
+    found = []
+    for name, (value, where) in line["reached"].items():
+        case, _, array = where.rpartition(", ")
+        found.append((case, {name: (value, array)}))
+    return found
 
 
 def picked(line: Line, *keys: str) -> dict[str, Any]:

@@ -18,11 +18,7 @@ def markdown(summary: Summary) -> str:
         ),
         table(("", ""), figures(summary)),
         "## Thresholds",
-        "A threshold is well set where correct comparisons stay below it and faults above.",
-        table(
-            ("threshold", "value", "farthest correct", "nearest fault", "what is measured"),
-            map(threshold, summary["calibration"]),
-        ),
+        *calibrated(summary["calibration"]),
         *tried(summary["trial"]),
         *listed("Missed faults", "name", summary["missed"]),
         *listed("False alarms", "case", summary["alarms"]),
@@ -60,13 +56,29 @@ def figures(summary: Summary) -> list[tuple[str, str]]:
     return rows
 
 
+def calibrated(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Where the thresholds stand, and the empty room on both sides."""
+    head = ("threshold", "value", "farthest correct", "nearest fault", "room below, above",
+            "what is measured")  # fmt: skip
+    says = (
+        "A threshold is well set where correct comparisons stay below it and faults above. The "
+        "empty room is in powers of two; a fault is held against the threshold that it passes "
+        "by more."
+    )
+    return [says, table(head, map(threshold, rows))]
+
+
 def threshold(row: Mapping[str, Any]) -> tuple[str, ...]:
     far, near = row["farthest_correct"], row["nearest_fault"]
     return (
         f"`{row['threshold']}`",
         f"{row['value']:.4g}",
-        f"{far['value']:.3g} ({far['array']})" if far else "-",
-        f"{near['value']:.3g} ({near['case']})" if near else "-",
+        f"{far['value']:.3g} ({far['case']}, {far['array']})" if far else "-",
+        f"{near['value']:.3g} ({near['case']}, {near['array']})" if near else "-",
+        ", ".join(
+            "-" if room is None else f"{room:.1f}"
+            for room in (row["room_below"], row["room_above"])
+        ),
         row["measures"],
     )
 
