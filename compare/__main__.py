@@ -21,6 +21,7 @@ from compare.diff import diff
 from compare.explain_case import explain_case
 from compare.finetune import finetune
 from compare.measure.environment import Device
+from compare.port.command import check, convert
 from compare.precision import precision
 from compare.selftest import selftest
 from compare.train import train
@@ -140,6 +141,8 @@ app.command()(precision)
 app.command()(bench)
 app.command()(report)
 app.command()(diff)
+app.command()(check)
+app.command()(convert)
 app.command("explain")(explain_case)
 app.command()(calibrate)
 app.command()(selftest)

@@ -163,7 +163,7 @@ def observed(told: Mapping[str, Record], finding: Finding, course: Course) -> St
         name: distance(told[one].parameters, told[other].parameters)
         for name, (one, other) in PARTINGS.items()
     }
-    course.rates.append(float(told[T64].arrays["lr"]))
+    course.rates.append(float(told[T64].arrays.get("lr", math.nan)))
     losses = {key: float(record.arrays["loss"]) for key, record in told.items()}
     number = len(course.steps)
     finding = replace(finding, array=f"step {number}/{finding.array}")

@@ -331,7 +331,7 @@ class Follower:
             compare(
                 name, ours.get(name), theirs.get(name), narrow.get(name), single.get(name), {}
             )
-            for name in dict.fromkeys([*ours, *theirs])
+            for name in records["torch", "float64"].arrays | theirs
             if not names or name in names
         ]
         return [one for one in findings if one.verdict not in ("same", "less-careful")]

@@ -50,15 +50,16 @@ def equinox_model(model: Any, train: bool, options: dict[str, Any]) -> JaxModel:
         return outputs, {f"state.{path}": value for path, value in changed.items()}
 
     words = ("the Equinox module is mapped over the first axis of its inputs", *said(options))
-    return JaxModel(
-        "equinox",
-        leaves | buffers,
-        frozenset(buffers),
-        call,
-        modules_of(whole_module),
-        words,
-        type(module).__call__,
-    )
+    original = eqx.filter(whole_module, eqx.is_array, inverse=True)
+
+    def rebuild(given: Leaves) -> Any:
+        made = eqx.combine(build({path: given[path] for path in leaves}), original)
+        own = {path.removeprefix("state."): given[path] for path in buffers}
+        return made if state is None else (made, build_state(own))
+
+    parts, function = modules_of(whole_module), type(module).__call__
+    every = leaves | buffers
+    return JaxModel("equinox", every, frozenset(buffers), call, parts, words, function, rebuild)
 
 
 def without_dropout(module: Any) -> Any:

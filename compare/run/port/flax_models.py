@@ -51,7 +51,17 @@ def nnx_model(model: nnx.Module, train: bool, options: dict[str, Any]) -> JaxMod
     words = (*said(options), *set_aside(aside))
     leaves = {n: held[n] for n in sorted(held, key=lambda n: n not in params)}
     buffers = frozenset(held.keys() - params)
-    return JaxModel("nnx", leaves, buffers, call, modules, words, type(model).__call__)
+    whole = nnx.split(model)  # as the user has it: in its mode, with its dropout
+
+    def rebuild(leaves: Leaves) -> nnx.Module:
+        state = [
+            (path, var.replace(leaves.get(dotted(path), var.get_value())))
+            for path, var in nnx.to_flat_state(whole[1])
+        ]
+        return nnx.merge(whole[0], nnx.from_flat_state(state))
+
+    function = type(model).__call__
+    return JaxModel("nnx", leaves, buffers, call, modules, words, function, rebuild)
 
 
 def without_dropout(model: nnx.Module) -> list[str]:
@@ -105,8 +115,12 @@ def linen_model(model: tuple, train: bool, options: dict[str, Any]) -> JaxModel:
         return outputs, {name: after.get(name, leaves[name]) for name in buffers}
 
     leaves = {n: held[n] for n in sorted(held, key=lambda n: n in buffers)}
-    return JaxModel("linen", leaves, buffers, call, Parts(module), said(options),
-                    type(module).__call__)  # fmt: skip
+
+    def rebuild(leaves: Leaves) -> Any:
+        return unflatten_dict({path: leaves.get(names[path], flat[path]) for path in flat})
+
+    parts, function = Parts(module), type(module).__call__
+    return JaxModel("linen", leaves, buffers, call, parts, said(options), function, rebuild)
 
 
 def _plain(tree: Any) -> Any:

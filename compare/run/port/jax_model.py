@@ -34,6 +34,7 @@ class JaxModel:
     modules   by path, "" the whole, what each module is: for its settings
     notes     what was decided for the user, in words
     function  what the user wrote to be called, for the names of its arguments
+    rebuild   leaves -> what the user handed over, with those leaves: module, variables, tree
     """
 
     kind: str
@@ -43,6 +44,7 @@ class JaxModel:
     modules: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     function: Any = None
+    rebuild: Callable[[Leaves], Any] = lambda leaves: leaves  # noqa: E731
 
     @property
     def parameters(self) -> list[str]:
@@ -104,7 +106,8 @@ def function_model(model: tuple, train: bool, options: dict[str, Any]) -> JaxMod
     def call(leaves: Leaves, args: tuple, named: dict) -> tuple[Any, Leaves]:
         return function(build(leaves), *args, **{**options, **named}), {}
 
-    return JaxModel("function", leaves, frozenset(), call, {}, said(options), function)
+    return JaxModel("function", leaves, frozenset(), call, {}, said(options), function,
+                    build)  # fmt: skip
 
 
 def dismantled(tree: Any) -> tuple[Leaves, Callable[[Leaves], Any]]:

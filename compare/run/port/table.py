@@ -102,15 +102,22 @@ def carried(rows: Iterable[Row], leaves: Mapping[str, Any], own: Mapping[str, An
     return made
 
 
-def returned(rows: Iterable[Row], leaves: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
-    """torch's leaves as JAX's have them; those without a partner are left out."""
+def returned(
+    rows: Iterable[Row], leaves: Mapping[str, Any], shapes: Shapes, summed: bool = False
+) -> dict[str, Any]:
+    """torch's leaves as JAX's have them; those without a partner are left out.
+
+    `summed` adds up what several JAX leaves have for one of torch's, as gradients do.
+    """
     found: dict[str, Any] = {}
     for row in rows:
         if not row.paired or row.jax not in leaves:
             continue
         value = np.asarray(row.backward(leaves[row.jax]))
         if not row.torch_part:
-            found[row.torch] = value
+            found[row.torch] = (
+                found[row.torch] + value if summed and row.torch in found else value
+            )
             continue
         whole = found.setdefault(row.torch, np.zeros(shapes[row.torch], value.dtype))
         whole[slices(row.torch_part)] = value
