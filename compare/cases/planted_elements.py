@@ -76,6 +76,7 @@ CARELESS = [
         "less-careful",
         Case("norm.BatchNorm2d", _IMAGE, init={"num_features": 3}),
         "FastBatchNorm2d",
+        cause="fast variance",
     ),
 ]
 
