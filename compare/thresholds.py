@@ -134,8 +134,8 @@ def planned(quick: bool) -> list[list[Item]]:
     from compare.cases.train_faults import CASES as TRAININGS
     from compare.proof import Mended, Planted, Shipped
     from compare.proof_faults import without_fault
+    from compare.proof_plan import cut, planted
     from compare.report.thresholds import LIMITS
-    from compare.selftest import cut, planted
     from compare.suite import BATCH
 
     faults = [*planted(quick), *(Planted(LIMITS, case) for case in TOO_SMALL)]

@@ -121,8 +121,8 @@ def row(
     PARTING tells none: it stands above what is correct, or not.
     """
     value = getattr(thresholds, name)
-    below = far and powers(name, value, far["value"])
-    above = near and powers(name, near["value"], value)
+    below = powers(name, value, far["value"]) if far else None
+    above = powers(name, near["value"], value) if near else None
     asked = [below] if name == "PARTING" else [below, above]
     return {
         "threshold": name,

@@ -69,7 +69,7 @@ def distance_by_products(x1, x2, eps=1e-6):
 class FastBatchNorm2d(norm.BatchNorm2d):
     """The batch's variance as E[x^2] - E[x]^2, as Flax computes it by default."""
 
-    def __call__(self, input):
+    def __call__(self, input: jax.Array) -> jax.Array:
         axes = (0, 1, 2)
         mean = input.mean(axes)
         variance = jnp.square(input).mean(axes) - jnp.square(mean)
