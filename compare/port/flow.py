@@ -38,8 +38,10 @@ class Flow:
     found: dict[int, bool | None] = field(default_factory=dict)
     parents: dict[int, set[int]] = field(default_factory=dict)
     children: dict[int, set[int]] = field(default_factory=dict)
+    by_index: dict[int, Seen] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.by_index = {seen.index: seen for seen in self.calls}
         made: dict[int, int] = {}
         for seen in self.calls:
             self.parents[seen.index] = {
@@ -54,10 +56,6 @@ class Flow:
         if index not in self.found:
             self.found[index] = present(self.by_index[index], self.values)
         return self.found[index]
-
-    @property
-    def by_index(self) -> dict[int, Seen]:
-        return {seen.index: seen for seen in self.calls}
 
     def recovered(self) -> set[int]:
         """Calls that agree, or on whose results some call that agrees depends."""
@@ -84,19 +82,22 @@ class Flow:
         )
 
 
-def mended(calls: Sequence[Seen], values: Values, index: int) -> bool:
-    """Whether call `index`, or one of those that depend on it, agrees now."""
+def mended(calls: Sequence[Seen], values: Values, index: int, known: set[int]) -> bool:
+    """Whether call `index`, or one that depends on it, now gives a value of JAX's that is new.
+
+    New are those that are not among `known`, what torch gave already: a call that is left out
+    gives its own input, which proves nothing.
+    """
     flow = Flow(list(calls), values)
-    reached = {index}
-    if flow.agrees(index):
-        return True
-    looked = 0
+    reached, looked = {index}, 0
     for seen in flow.calls:
-        if flow.parents[seen.index] & reached:
-            reached.add(seen.index)
-            looked += 1
-            if flow.agrees(seen.index):
-                return True
+        if seen.index != index and not flow.parents[seen.index] & reached:
+            continue
+        reached.add(seen.index)
+        looked += 1
+        places = located(seen, values)
+        if places and not set(places) <= known:
+            return True
         if looked > AHEAD:
             return False
     return False
@@ -104,26 +105,50 @@ def mended(calls: Sequence[Seen], values: Values, index: int) -> bool:
 
 def present(seen: Seen, values: Values) -> bool | None:
     """Whether JAX has what the call returned; None where that is no floating numbers."""
+    places = located(seen, values)
+    return None if places is None else bool(places)
+
+
+def located(seen: Seen, values: Values) -> list[int] | None:
+    """The places among JAX's values of all that a call returned; [] where one is missing."""
     floats = [x for x in tensors(seen.result) if x.is_floating_point() and telling(x)]
     if not floats or seen.index == WHOLE:
         return None
-    return all(values.find(numpy(x)) is not None or rearranged(x, seen, values) for x in floats)
+    places = [place(x, seen, values) for x in floats]
+    return [] if None in places else [one for one in places if one is not None]
+
+
+def place(result: torch.Tensor, seen: Seen, values: Values) -> int | None:
+    """Where JAX has these numbers: in some order of axes, or in any order at all.
+
+    Heads are folded into the batch on one side only: that agrees. What flattens does not, as the
+    order is what the next layer sees.
+    """
+    array = numpy(result)
+    found = values.find(array)
+    if found is not None:
+        return found[0]
+    if seen.name in ("flatten", "reshape", "view") and result.dim() == 2:
+        return None
+    return values.holds(array)
+
+
+def known(calls: Sequence[Seen], values: Values) -> set[int]:
+    """The places of all that torch's calls are given and give."""
+    found: set[int] = set()
+    done: set[int] = set()
+    for seen in calls:
+        for one in tensors([seen.arguments, seen.result]):
+            if id(one) not in done and one.is_floating_point() and telling(one):
+                done.add(id(one))
+                at = place(one, seen, values)
+                found |= {at} if at is not None else set()
+    return found
 
 
 def telling(value: torch.Tensor) -> bool:
     """Whether it is more than one number many times, which would be found anywhere."""
     return value.numel() > 1 and bool((value != value.flatten()[0]).any())
-
-
-def rearranged(result: torch.Tensor, seen: Seen, values: Values) -> bool:
-    """Whether JAX has these numbers in another order, which no order of axes gives.
-
-    Heads are folded into the batch on one side only: it agrees, but for what flattens, where the
-    order is what the next layer sees.
-    """
-    if seen.name in ("flatten", "reshape", "view") and result.dim() == 2:
-        return False
-    return values.holds(numpy(result))
 
 
 def tensors(part: Any) -> list[torch.Tensor]:
@@ -160,4 +185,6 @@ class Backward:
         return ends
 
     def agrees(self, tensor: torch.Tensor) -> bool:
-        return self.values.holds(self.pulled[id(tensor)])
+        pulled = self.pulled[id(tensor)]
+        trivial = pulled.size < 2 or not np.any(pulled != pulled.flat[0])
+        return trivial or self.values.holds(pulled) is not None

@@ -21,7 +21,7 @@ from compare.judge.cause import Cause, Search
 from compare.judge.evidence import relation
 from compare.judge.locate import Place
 from compare.judge.verdict import Finding, Verdict
-from compare.port.flow import Backward, Flow, mended, telling, tensors
+from compare.port.flow import Backward, Flow, known, mended, telling, tensors
 from compare.port.models import Models
 from compare.run import jax_side
 from compare.run.calls import WHOLE, Rewrite, Seen
@@ -56,6 +56,7 @@ class Follower:
     seconds: float = 30.0
     adopted: Rewrites = field(default_factory=dict)
     found: list[Explained] = field(default_factory=list)
+    placed: set[int] = field(default_factory=set)
     known: dict[tuple[str, str], tuple[Suspect, float | None]] = field(default_factory=dict)
 
     def forward(self) -> bool:
@@ -63,6 +64,7 @@ class Follower:
         for _ in range(PLACES):
             calls, _ = self.subject.noted(self.adopted)
             ends = Flow(calls, self.values["float64"]).sources()
+            self.placed = known(calls, self.values["float64"]) if ends else set()
             if not ends:
                 return True
             told = next(
@@ -128,7 +130,7 @@ class Follower:
             calls, _ = self.subject.noted(self.with_(combination))
         except Exception:
             return False  # no cause then: this suspect can't be made here
-        return mended(calls, self.values["float64"], index)
+        return mended(calls, self.values["float64"], index, self.placed)
 
     def with_(self, combination: Sequence[tuple[Suspect, float | None]]) -> Rewrites:
         rewrites = {index: list(held) for index, held in self.adopted.items()}

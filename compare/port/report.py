@@ -125,7 +125,8 @@ def grouped(found: Sequence[Explained]) -> list[list[Explained]]:
 
 def _lines(group: Sequence[Explained]) -> list[str]:
     first = group[0].lines
-    paths = [one.place.path or "the model" for one in group[1:]]
+    paths = dict.fromkeys(one.place.path or "the model" for one in group[1:])
+    paths = [path for path in paths if path != group[0].place.path]
     if paths:
         more = f" and {len(paths) - SHORT} more" if len(paths) > SHORT else ""
         first[0] += f"; also at {', '.join(paths[:SHORT])}{more}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from compare.run.calls import Seen
 from compare.run.suspect import Suspect, after, changed
 from compare.run.suspects_attention import MASKS, scale_suspect
 from compare.run.suspects_conv import transposed_result
+from compare.run.suspects_settings import EPS
 
 
 def arithmetic(seen: Seen) -> Iterator[Suspect]:
@@ -28,6 +30,7 @@ def arithmetic(seen: Seen) -> Iterator[Suspect]:
     one, other = (list(seen.arguments.items()) + [("", None)] * 2)[:2]
     for name, value in (one, other):
         if isinstance(value, int | float) and not isinstance(value, bool):
+            yield from _known_number(seen, name, float(value))
             yield Suspect(
                 "constant",
                 "constant",
@@ -68,6 +71,32 @@ def arithmetic(seen: Seen) -> Iterator[Suspect]:
                 "multiply by both",
                 lambda rest, a, _, name=name: rest(**{**a, name: torch.ones_like(a[name])}),
             )
+
+
+def _known_number(seen: Seen, name: str, value: float) -> Iterator[Suspect]:
+    """What a small number that is added, or a share that multiplies, is for in a norm by hand."""
+    if seen.name in ("add", "radd") and 0 < value < 0.05:
+        yield Suspect(
+            "eps",
+            "gotcha 5",
+            "{kind}: torch adds {torch}, the JAX side {jax}",
+            "{torch}",
+            by_name(name),
+            starts=tuple(one for one in EPS if one != value),
+            positive=True,
+            torch=value,
+        )
+    if seen.name in ("mul", "rmul") and 0 < value < 1 and value != 0.5:
+        turned = round(1 - value, 12)
+        yield Suspect(
+            "momentum",
+            "gotcha 1",
+            f"{{kind}}: torch's share is {value:g}, the JAX side's {turned:g}: the momentum is "
+            "the other way round",
+            f"{value:g}",
+            lambda rest, a, _: rest(**{**a, name: turned}),
+            torch=value,
+        )
 
 
 def by_name(name: str) -> Callable[..., Any]:
@@ -166,6 +195,17 @@ def reduction(seen: Seen) -> Iterator[Suspect]:
         after(lambda out, _, __: out * factor),
     )
     dim = seen.get("dim")
+    if isinstance(dim, tuple | list) and 0 < len(dim) < x.dim():
+        own = tuple(sorted(one % x.dim() for one in dim))
+        for axes in itertools.combinations(range(x.dim()), len(own)):
+            if axes != own:
+                yield Suspect(
+                    "reduced axes",
+                    "gotcha 56",
+                    f"{{kind}}: torch's axes are {own}, the JAX side's are torch's axes {axes}",
+                    f"torch's axes {own}: of a channels-last array (0, 1, 2) for (0, 2, 3)",
+                    changed(dim=axes),
+                )
     for axis in range(x.dim()):
         if isinstance(dim, int) and axis != dim % x.dim():
             yield Suspect(

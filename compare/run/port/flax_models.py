@@ -26,6 +26,10 @@ def nnx_model(model: nnx.Module, train: bool, options: dict[str, Any]) -> JaxMod
     copy = nnx.merge(*nnx.split(model))
     (copy.train if train else copy.eval)()
     aside = without_dropout(copy) if train else []
+    for _, part in nnx.iter_modules(copy):
+        # nnx.Embed keeps the dtype that its table had when it was made; other layers follow.
+        if isinstance(part, nnx.Embed) and part.dtype == part.param_dtype:
+            part.dtype = None
     graph, state = nnx.split(copy)
     flat = [(dotted(path), path, var) for path, var in nnx.to_flat_state(state)]
     held = {

@@ -8,7 +8,7 @@ channels and which slide, a gather that it is looked up in. So layouts are read,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -16,21 +16,7 @@ import numpy as np
 
 from compare.run.port.jax_model import JaxModel
 from compare.run.port.use import Use, named_statistic
-
-Axes = tuple[tuple[int, ...], ...]
-"""For each axis of a view the leaf's axes that it runs along."""
-
-PASSING = ("convert_element_type", "copy", "copy_p", "stop_gradient", "reduce_precision",
-           "sharding_constraint", "optimization_barrier", "name", "pvary", "real")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class View:
-    """A leaf laid out otherwise."""
-
-    leaf: str
-    axes: Axes
-
+from compare.run.port.views import View, joined, laid_out
 
 class Reader:
     """Walks a jaxpr; `uses` has what it saw of each leaf."""
@@ -38,6 +24,7 @@ class Reader:
     def __init__(self, shapes: dict[str, tuple[int, ...]], buffers: frozenset[str]) -> None:
         self.shapes, self.buffers = shapes, buffers
         self.uses: dict[str, Use] = {}
+        self._loops = 0
 
     def read(self, jaxpr: Any, views: Sequence[View | None]) -> dict[str, Use]:
         """The uses of the leaves, of which invar i is `views[i]`; None is no leaf."""
@@ -68,10 +55,13 @@ class Reader:
         name, count = eqn.primitive.name, len(eqn.outvars)
         inner = inner_jaxprs(eqn)
         if inner:
+            self._loops += 1
             merged: list[tuple[View | None, frozenset[str]]] = []
             for jaxpr, offset, stacked in inner:
-                handed = [_unstacked(one) if i in stacked else one
-                          for i, one in enumerate(given)][offset:]  # fmt: skip
+                handed = [
+                    (view.turn(self._loops) if view and i in stacked else view, deps)
+                    for i, (view, deps) in enumerate(given)
+                ][offset:]
                 views, above = [v for v, _ in handed], [d for _, d in handed]
                 short = len(jaxpr.invars) - len(views)
                 views, above = views + [None] * short, above + [frozenset()] * short
@@ -84,26 +74,33 @@ class Reader:
             deps = frozenset().union(*(d for _, d in merged), *(d for _, d in given))
             merged += [(None, deps)] * (count - len(merged))
             return [(v, d or deps) for v, d in merged[:count]]
-        leaves = [(i, view) for i, (view, _) in enumerate(given) if view is not None]
+        views = [(i, view) for i, (view, _) in enumerate(given) if view is not None]
         others = frozenset().union(*(d for _, d in given))
-        if len(leaves) == 1 and count == 1:
-            moved = laid_out(eqn, leaves[0][1])
+        if count == 1 and views:
+            moved = joined(eqn, [view for view, _ in given])
+            if moved is None and len(views) == 1:
+                moved = laid_out(eqn, views[0][1])
             if moved is not None:
                 return [(moved, others)]
-        for i, view in leaves:
-            self._use(eqn, i, view, others | {v.leaf for j, v in leaves if j != i})
-        deps = others | {view.leaf for _, view in leaves}
+        for i, view in views:
+            beside = frozenset(leaf for j, v in views if j != i for leaf in v.leaves)
+            for leaf in view.leaves:
+                self._use(eqn, i, view, leaf, others | beside)
+        deps = others.union(*(view.leaves for _, view in views))
         return [(None, deps)] * count
 
-    def _use(self, eqn: Any, place: int, view: View, above: frozenset[str]) -> None:
-        known = self.uses.get(view.leaf)
+    def _use(
+        self, eqn: Any, place: int, view: View, leaf: str, above: frozenset[str]
+    ) -> None:  # fmt: skip
+        known = self.uses.get(leaf)
         if known is not None and (known.kernel or known.role != "other"):
-            self.uses[view.leaf] = replace(known, times=known.times + 1)
+            self.uses[leaf] = replace(known, times=known.times + 1)
             return
         use = known or Use(
-            view.leaf, self.shapes[view.leaf], order=len(self.uses), above=above - {view.leaf},
-            buffer=view.leaf in self.buffers)  # fmt: skip
-        self.uses[view.leaf] = replace(role(use, eqn, place, view), times=use.times + 1)
+            leaf, self.shapes[leaf], order=len(self.uses), above=above - {leaf},
+            buffer=leaf in self.buffers, stacked=view.stacked, loop=view.loop,
+            joined=view.leaves if len(view.leaves) > 1 else ())  # fmt: skip
+        self.uses[leaf] = replace(role(use, eqn, place, view), times=use.times + 1)
 
 
 def jax_uses(
@@ -114,7 +111,7 @@ def jax_uses(
               for path, x in model.leaves.items()}  # fmt: skip
     closed = jax.make_jaxpr(call)(leaves, dict(inputs))
     views: list[View | None] = [
-        View(path, tuple((axis,) for axis in range(len(leaves[path].shape))))
+        View((path,), tuple((axis,) for axis in range(len(leaves[path].shape))))
         for path in sorted(leaves)  # the order in which JAX flattens a dict
     ]
     views += [None] * (len(closed.jaxpr.invars) - len(views))
@@ -137,60 +134,6 @@ def inner_jaxprs(eqn: Any) -> list[tuple[Any, int, frozenset[int]]]:
         if key in params:
             return [(getattr(params[key], "jaxpr", params[key]), 0, frozenset())]
     return []
-
-
-def _unstacked(one: tuple[View | None, frozenset[str]]) -> tuple[View | None, frozenset[str]]:
-    view, deps = one
-    return (view if view is None else View(view.leaf, view.axes[1:])), deps
-
-
-def laid_out(eqn: Any, view: View) -> View | None:
-    """The view after an operation that only lays it out anew; None where it computes."""
-    name, params, axes = eqn.primitive.name, eqn.params, view.axes
-    if name in PASSING or name in ("slice", "rev", "dynamic_slice"):
-        return view
-    if name == "transpose":
-        return View(view.leaf, tuple(axes[i] for i in params["permutation"]))
-    if name == "squeeze":
-        gone = {d % len(axes) for d in params["dimensions"]}
-        return View(view.leaf, tuple(a for i, a in enumerate(axes) if i not in gone))
-    if name == "expand_dims":
-        return None
-    if name == "broadcast_in_dim":
-        made: list[tuple[int, ...]] = [()] * len(params["shape"])
-        for i, place in enumerate(params["broadcast_dimensions"]):
-            made[place] = axes[i]
-        return View(view.leaf, tuple(made))
-    if name == "reshape":
-        return View(view.leaf, reshaped(eqn.invars[0].aval.shape, params["new_sizes"], axes))
-    return None
-
-
-def reshaped(before: Sequence[int], after: Sequence[int], axes: Axes) -> Axes:
-    """Which leaf axes the axes of a reshape's result run along: equal products go together."""
-    made: list[tuple[int, ...]] = []
-    i = j = 0
-    while j < len(after):
-        left, right, ours, theirs = 1, 1, [], []
-        while (left != right or not ours) and (i < len(before) or j < len(after)):
-            if left <= right and i < len(before):
-                left *= before[i]
-                ours.append(i)
-                i += 1
-            elif j < len(after):
-                right *= after[j]
-                theirs.append(j)
-                j += 1
-            else:
-                break
-            if left == right and theirs:
-                break
-        together = tuple(a for one in ours for a in axes[one])
-        made += [together] * len(theirs)
-        if not theirs:
-            break
-    made += [()] * (len(after) - len(made))
-    return tuple(made)
 
 
 def role(use: Use, eqn: Any, place: int, view: View) -> Use:

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from einops import EinopsError
 
 from compare.cases.port import Port
 from compare.run import target
@@ -55,7 +56,7 @@ class Ported:
             called = target.called(case, now, "jax")
             result, after = self.model.call(leaves, *called)
             outputs = target.outputs(case, result, "jax")
-            return outputs, {row.torch: row.backward(after[row.jax]) for row in returning}
+            return outputs, {row.torch: laid_back(row, after[row.jax]) for row in returning}
 
         return forward
 
@@ -67,3 +68,11 @@ class Ported:
                     for path, x in made.items()}  # fmt: skip
         moved = {row.jax for row in self.rows if row.paired} - self.model.buffers
         return {path: x + made[path] if path in moved else x for path, x in own.items()}
+
+
+def laid_back(row: Row, values: Any) -> Any:
+    """A buffer in torch's layout; as it is, for the judge to tell, where its shape has changed."""
+    try:
+        return row.backward(values)
+    except EinopsError:
+        return values

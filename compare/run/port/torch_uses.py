@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -98,11 +99,10 @@ class Watching(TorchFunctionMode):
                 self._held.append(one)
             return result
         above = frozenset().union(*(self._from.get(id(x), frozenset()) for x in given))
-        # A function that is given a kernel and a bias adds the bias last, as JAX would.
-        before: frozenset[str] = frozenset()
-        for path in sorted(dict.fromkeys(met), key=lambda path: path.endswith("bias")):
-            self._use(path, func, name, args, kwargs, given, above | before)
-            before |= {path}
+        paths = sorted(dict.fromkeys(met), key=within)
+        for path in paths:
+            first = {one for one in paths if precedes(one, path)}
+            self._use(path, func, name, args, kwargs, given, above | first)
         for one in made:
             if id(one) not in self._own:
                 self._from[id(one)] = above | frozenset(met)
@@ -125,6 +125,28 @@ class Watching(TorchFunctionMode):
         plain = any(id(x) in self._own and x.shape == leaf.shape for x in given)
         self.uses[path] = observed(use, name, slot, arguments) if plain else replace(
             use, role="other")  # fmt: skip
+
+
+def within(path: str) -> tuple[int, bool, bool]:
+    """Where a leaf stands among those that one function is given: (layer, last, a bias).
+
+    A bias is added after its kernel; attention projects its output last; layers of a recurrent
+    net follow one another, and its two kernels stand side by side.
+    """
+    name = path.rpartition(".")[2]
+    layer = re.search(r"_l(\d+)", name)
+    return int(layer[1]) if layer else 0, "out_proj." in path, "bias" in name
+
+
+def precedes(one: str, other: str) -> bool:
+    """Whether a function uses leaf `one` before `other`."""
+    first, second = within(one), within(other)
+    if first[:2] != second[:2]:
+        return first[:2] < second[:2]
+    # b_ih is added to what W_ih gives, not to what W_hh does.
+    kind = [re.search(r"_(ih|hh)_?", path) for path in (one, other)]
+    same = not (kind[0] and kind[1]) or kind[0][1] == kind[1][1]
+    return same and first[2] < second[2]
 
 
 def observed(use: Use, name: str, slot: str, arguments: dict[str, Any]) -> Use:

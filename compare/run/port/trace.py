@@ -63,10 +63,8 @@ class Values:
                 return index, laid
         return None
 
-    def holds(self, value: np.ndarray) -> bool:
-        """Whether `value` was computed, in whatever order of its elements."""
-        if value.size < FEW or not np.any(value):
-            return True
+    def holds(self, value: np.ndarray) -> int | None:
+        """The first value that has the numbers of `value`, in whatever order."""
         ours = np.sort(value, axis=None)
         scale = np.abs(ours[np.isfinite(ours)]).max(initial=0.0)
         for index in self.alike(value):
@@ -74,8 +72,8 @@ class Values:
             with np.errstate(invalid="ignore"):
                 near = np.abs(theirs - ours) <= SAME * scale
             if np.all(near | (theirs == ours) | (np.isnan(theirs) & np.isnan(ours))):
-                return True
-        return False
+                return index
+        return None
 
     def near(self, value: np.ndarray, most: int = 8) -> list[tuple[float, int, np.ndarray]]:
         """(distance, index, laid out as `value`) of the values most like it."""

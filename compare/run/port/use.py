@@ -26,6 +26,8 @@ class Use:
     order     its place among the first uses
     above     leaves that what it meets depends on
     times     how often it is used
+    joined    leaves that it is put end to end with first, in their order
+    stacked, loop   the axis that a loop runs along, one layer a turn, and which loop it is
     """
 
     path: str
@@ -38,6 +40,9 @@ class Use:
     above: frozenset[str] = frozenset()
     times: int = 0
     buffer: bool = False
+    joined: tuple[str, ...] = ()
+    stacked: int | None = None
+    loop: int = -1
 
     @property
     def kernel(self) -> bool:

@@ -1,0 +1,95 @@
+"""A JAX leaf laid out otherwise: which of its axes the axes of a value run along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+Axes = tuple[tuple[int, ...], ...]
+"""For each axis of a view the leaf's axes that it runs along."""
+
+PASSING = ("convert_element_type", "copy", "copy_p", "stop_gradient", "reduce_precision",
+           "sharding_constraint", "optimization_barrier", "name", "pvary", "real")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class View:
+    """A leaf laid out otherwise, or several of one rank joined end to end.
+
+    stacked   the leaf's axis that a loop runs along, of which this is one turn
+    loop      which loop that is
+    """
+
+    leaves: tuple[str, ...]
+    axes: Axes
+    stacked: int | None = None
+    loop: int = -1
+
+    def laid(self, axes: Iterable[tuple[int, ...]]) -> View:
+        return replace(self, axes=tuple(axes))
+
+    def turn(self, loop: int) -> View:
+        """What one turn of a loop gets of a stack."""
+        axis = self.axes[0][0] if len(self.axes[0]) == 1 else None
+        return replace(self, axes=self.axes[1:], stacked=axis, loop=loop)
+
+
+def joined(eqn: Any, given: Sequence[View | None]) -> View | None:
+    """The view of leaves that `eqn` puts end to end; None where it does anything else."""
+    views = [view for view in given if view is not None]
+    if eqn.primitive.name != "concatenate" or len(views) != len(given) or len(views) < 2:
+        return None
+    first = views[0]
+    same = (first.axes, first.stacked, first.loop)
+    if any((view.axes, view.stacked, view.loop) != same for view in views):
+        return None
+    leaves = tuple(leaf for view in views for leaf in view.leaves)
+    return replace(first, leaves=leaves) if len(set(leaves)) == len(leaves) else None
+
+
+def laid_out(eqn: Any, view: View) -> View | None:
+    """The view after an operation that only lays it out anew; None where it computes."""
+    name, params, axes = eqn.primitive.name, eqn.params, view.axes
+    if name in PASSING or name in ("slice", "rev", "dynamic_slice"):
+        return view
+    if name == "transpose":
+        return view.laid(axes[i] for i in params["permutation"])
+    if name == "squeeze":
+        gone = {d % len(axes) for d in params["dimensions"]}
+        return view.laid(a for i, a in enumerate(axes) if i not in gone)
+    if name == "broadcast_in_dim":
+        made: list[tuple[int, ...]] = [()] * len(params["shape"])
+        for i, place in enumerate(params["broadcast_dimensions"]):
+            made[place] = axes[i]
+        return view.laid(made)
+    if name == "reshape":
+        return view.laid(reshaped(eqn.invars[0].aval.shape, params["new_sizes"], axes))
+    return None
+
+
+def reshaped(before: Sequence[int], after: Sequence[int], axes: Axes) -> Axes:
+    """Which leaf axes the axes of a reshape's result run along: equal products go together."""
+    made: list[tuple[int, ...]] = []
+    i = j = 0
+    while j < len(after):
+        left, right, ours, theirs = 1, 1, [], []
+        while (left != right or not ours) and (i < len(before) or j < len(after)):
+            if left <= right and i < len(before):
+                left *= before[i]
+                ours.append(i)
+                i += 1
+            elif j < len(after):
+                right *= after[j]
+                theirs.append(j)
+                j += 1
+            else:
+                break
+            if left == right and theirs:
+                break
+        together = tuple(a for one in ours for a in axes[one])
+        made += [together] * len(theirs)
+        if not theirs:
+            break
+    made += [()] * (len(after) - len(made))
+    return tuple(made)
