@@ -19,7 +19,7 @@ FLOAT64_MARGIN = 2.0**10
 """K64: how many roundings, each amplified as torch's own float32 error shows, count as none."""
 
 ELEMENT_MARGIN = 2.0**12
-"""How many of its own roundings one element may be off: amid the empty room. Of 3,078 random
+"""How many of its own roundings one element may be off: amid the empty room. Of 5,385 random
 correct comparisons none passed 9, and the nearest planted fault (masked by -20) is at 2^24."""
 
 CARE_BITS = 5.0
