@@ -1,7 +1,7 @@
 """The pytest plugin: `assert_port` in a user's own suite, and `--portbench-report`.
 
-Loaded with every run of pytest where Portbench is installed: it imports neither framework before
-a port is checked.
+Loaded with every run of pytest where Portbench is installed: it imports neither framework
+before a port is checked.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 KEY = "portbench"
-"""The name of a test's property that holds its checks: it travels from pytest-xdist's workers."""
+"""The property of a test that holds its checks: it travels from pytest-xdist's workers."""
 
 _current: list[Any] = []
 
 
 class PortMismatch(AssertionError):
-    """A port that is not the same function; its words say place, cause and the line to change."""
+    """A port that is not the same function; its words say place, cause and what to change."""
 
 
 def assert_port(

@@ -123,8 +123,8 @@ def show(report: Any) -> None:
     word, verdict = report.word, report.verdict
     paired = sum(row.paired for row in report.rows)
     console.print(
-        f"[{COLOURS[word]}]{word}[/] {escape(verdict.case)}: {verdict.compared} arrays compared, "
-        f"{paired} pairs of leaves", highlight=False,
+        f"[{COLOURS[word]}]{word}[/] {escape(verdict.case)}: {verdict.compared} arrays "
+        f"compared, {paired} pairs of leaves", highlight=False,
     )  # fmt: skip
     for line in report.lines:
         head, _, rest = line.partition(": ")
@@ -219,9 +219,10 @@ def convert(
         else:
             rows = drafted(tensors, to)
             if not trust and any(not row.sure for row in rows):
-                raise Undecided("the file alone does not tell a Linear's matrix from a table's: "
-                                "check the rows marked ?, and pass them with --map, or say "
-                                "--trust", table.text(rows))  # fmt: skip
+                raise Undecided(
+                    "the file alone does not tell a Linear's matrix from a table's: check the "
+                    "rows marked ?, and pass them with --map, or say --trust", table.text(rows)
+                )  # fmt: skip
         found = converted(rows, tensors, to)
         write(out, found)
     except Undecided as error:

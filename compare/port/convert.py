@@ -32,8 +32,8 @@ def carry_over(
     """The weights of one model in the other: `jax` with torch's, or `torch` with JAX's.
 
     torch, jax, inputs, options   as for check_port; the two are paired as there
-    to       "jax": returns what `jax` was, with torch's leaves (a new module, or the variables);
-             "torch": returns a copy of the torch module with JAX's leaves
+    to       "jax": returns what `jax` was, with torch's leaves (a new module, or the
+             variables); "torch": returns a copy of the torch module with JAX's leaves
     Raises Undecided where partners can't be told, PortError where a leaf has none.
     """
     if to not in ("jax", "torch"):
@@ -61,7 +61,7 @@ def together(
     outputs: Sequence[Any] | None = None, jax_inputs: Any = None,
     jax_options: Mapping[str, Any] | None = None,
 ) -> tuple[list[Row], Any, JaxModel]:  # fmt: skip
-    """The table of two models, a copy of torch's with its own weights, and JAX's taken apart."""
+    """The table of two models, a copy of torch's with its weights, and JAX's taken apart."""
     module, _ = torch_model.taken(torch)
     model = taken_apart(jax, train, jax_options or {})
     made = models(module, model, inputs, train=train, layout=layout, outputs=outputs,
@@ -157,7 +157,7 @@ def _extents(part: str, shape: tuple[int, ...]) -> list[tuple[int | None, int]]:
 
 
 def drafted(tensors: Tensors, to: str) -> list[Row]:
-    """A table for a file alone, by Flax's conventions; what names and shapes can't tell is unsure.
+    """A table for a file alone, by Flax's conventions; what they can't tell is unsure.
 
     A matrix may be a Linear's (transposed), a table's or a Conv1D's of GPT-2 (as they are): its
     name decides where it speaks of an embedding, else it is taken for a Linear's and marked.
@@ -167,8 +167,8 @@ def drafted(tensors: Tensors, to: str) -> list[Row]:
         owner, _, leaf = name.rpartition(".")
         rank = len(value.shape)
         if to == "torch":
-            raise Undecided("a table for a JAX checkpoint alone can't be drafted: pass --map, or "
-                            "both models", "")  # fmt: skip
+            raise Undecided("a table for a JAX checkpoint alone can't be drafted: pass --map, "
+                            "or both models", "")  # fmt: skip
         flax, pattern, sure, how = FLAX.get(leaf, leaf), "", True, "by convention"
         if leaf == "num_batches_tracked":
             rows.append(Row(name, "", how="no partner: a counter"))

@@ -1,12 +1,7 @@
-"""Which leaf is which: what uses, flow and names leave open is probed, and what is left asked.
-
-The probe runs both sides in float64 with torch's leaves carried over in each way that is open; a
-way that gives torch's outputs is right, as drawn leaves give no two ways the same.
-"""
+"""Which leaf is which: what uses, flow and names leave open is probed, then asked for."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,31 +10,29 @@ import jax
 import numpy as np
 import torch
 
-from compare.judge.agree import compare
 from compare.port.models import Models
-from compare.run import state, target, torch_side
-from compare.run.jax_leaves import cast
-from compare.run.jax_side import QUICK_COMPILE, output_names
-from compare.run.port import jax_ready, table
+from compare.port.probe import Probe
+from compare.port.search import Found, has, search
+from compare.run import torch_side
+from compare.run.port import jax_ready, stacked, table
+from compare.run.port.choices import Choice, Option, Pairing
 from compare.run.port.errors import Undecided
 from compare.run.port.jax_uses import jax_uses
-from compare.run.port.pairing import Choice, Pairing, paired
+from compare.run.port.pairing import paired
 from compare.run.port.table import Row
 from compare.run.port.torch_uses import torch_uses
 from compare.run.port.use import Use, named_statistic
-
-WAYS = 48
-"""Combinations of what is open that are probed."""
 
 
 def pair(made: Models, given: Sequence[Row] | None = None, as_is: bool = False) -> list[Row]:
     """The table of `made`: the rows that are `given`, or found. Raises Undecided, PortError."""
     ours = {path: leaf.shape for path, leaf in made.given.owners.items()}
     theirs = {path: tuple(np.shape(x)) for path, x in made.jax.leaves.items()}
-    used = uses(made)
+    used, unrolled = uses(made)
     if given is not None:
         return table.checked(given, ours, theirs)
-    found = paired(*used)
+    used_jax, parts = stacked.layers(unrolled)
+    found = folded(paired(used, used_jax), parts)
     rows = probed(made, found) if found.choices else found.rows
     rows = table.checked(in_order(rows, ours), ours, theirs)
     unsure = [row for row in rows if not row.sure]
@@ -47,21 +40,51 @@ def pair(made: Models, given: Sequence[Row] | None = None, as_is: bool = False) 
         raise Undecided(
             f"{len(unsure)} rows of the table of leaves can't be decided: "
             + "; ".join(dict.fromkeys(f"{row.torch or row.jax}" for row in unsure[:6]))
-            + f" ({_why(found)}). Save the table (--save-map FILE), check the rows marked ?, and "
-            "pass it back (--map FILE, or mapping=)",
+            + f" ({_why(found, unsure)}). Save the table (--save-map FILE), check the rows "
+            "marked ?, and pass it back (--map FILE, or mapping=)",
             table.text(rows),
         )
+    made.notes += contradicted(rows)
     return rows
 
 
-def _why(found: Pairing) -> str:
-    whys = [choice.why for choice in found.choices if not choice.settled]
-    return whys[0] if whys else "each would fit another leaf too"
+def _why(found: Pairing, unsure: Sequence[Row]) -> str:
+    """Why the first of the rows is asked for."""
+    for choice in found.choices:
+        if any(row.torch == unsure[0].torch for row in choice.options[0]):
+            return "names say one thing, a probe another" if choice.asked else choice.why
+    return "each would fit another leaf too"
+
+
+def contradicted(rows: Sequence[Row]) -> list[str]:
+    """A note where leaves are paired against what they are called."""
+    some = [row for row in rows if "names say otherwise" in row.how]
+    if not some:
+        return []
+    told = ", ".join(f"{row.torch} is {row.jax}{row.jax_part}" for row in some[:4])
+    more = ", ..." if len(some) > 4 else ""
+    return [f"names mislead: by the flow of data {told}{more}; carry weights over accordingly"]
+
+
+def folded(found: Pairing, parts: stacked.Parts) -> Pairing:
+    """The pairing with the leaves of looped layers as parts of their stacks."""
+    rows = [stacked.folded(row, parts) for row in found.rows]
+    choices = [
+        replace(one, options=tuple(
+            tuple(stacked.folded(row, parts) for row in option) for option in one.options))
+        for one in found.choices
+    ]  # fmt: skip
+    return Pairing(found.torch, found.jax, rows, choices)
 
 
 def in_order(rows: Sequence[Row], torch_leaves: Mapping[str, Any]) -> list[Row]:
     order = {path: place for place, path in enumerate(torch_leaves)}
-    return sorted(rows, key=lambda row: (order.get(row.torch, len(order)), row.torch_part))
+
+    def key(row: Row) -> tuple[int, list[int]]:
+        starts = [part.split(":")[0] for part in row.torch_part.strip("[]").split(",")]
+        return order.get(row.torch, len(order)), [int(n) for n in starts if n.strip().isdigit()]
+
+    return sorted(rows, key=key)
 
 
 def uses(made: Models) -> tuple[dict[str, Use], dict[str, Use]]:
@@ -83,99 +106,28 @@ def uses(made: Models) -> tuple[dict[str, Use], dict[str, Use]]:
 
 
 def probed(made: Models, found: Pairing) -> list[Row]:
-    """The rows, every choice taken as the probe says; as they stand where it can't tell."""
-    probe = Probe(made)
-    for way in itertools.islice(combinations(found.choices), WAYS):
-        rows = [*found.rows, *(row for option in way for row in option)]
-        if not probe.agrees(rows):
-            continue
-        taken = []
-        for choice, option in zip(found.choices, way, strict=True):
-            others = [one for one in choice.options if one is not option]
-            rest = [row for row in rows if all(row is not mine for mine in option)]
-            # What the outputs do not feel, the probe can't tell.
-            if others and probe.agrees([*rest, *others[0]]):
-                taken += settled(choice)
-            else:
-                taken += [replace(row, sure=True, how=_proven(row)) for row in option]
-        return [*found.rows, *taken]
-    return [*found.rows, *(row for choice in found.choices for row in settled(choice))]
+    """The rows, every choice taken as names and a probe say."""
+    best = search(Probe(made), found)
+    rows = list(found.rows)
+    for choice, taken in zip(found.choices, best, strict=True):
+        rows += decided(choice, taken)
+    return rows
 
 
-def _proven(row: Row) -> str:
+def decided(choice: Choice, taken: Found) -> Option:
+    """The rows of a choice: sure where a probe tells them, or names do and no probe objects."""
+    first, chosen = choice.options[0], choice.options[taken.index]
+    apart = taken.index > 0 and all(row in taken.told or has(first, row) for row in chosen)
+    if choice.settled and not apart:
+        return tuple(replace(row, sure=True) for row in first)
+    said = "proven by a probe" if taken.proven else "nearest by far in a probe"
+    return tuple(
+        replace(row, how=_words(row, said), sure=not choice.asked or has(first, row))
+        if row in taken.told else replace(row, sure=has(first, row) and choice.settled)
+        for row in chosen
+    )  # fmt: skip
+
+
+def _words(row: Row, said: str) -> str:
     words = row.how.removesuffix("a guess").strip("; ")
-    return f"{words + '; ' if words else ''}proven by a probe"
-
-
-def settled(choice: Choice) -> list[Row]:
-    """A choice that no probe could tell: the first, which stands where names decide."""
-    return [replace(row, sure=choice.settled) for row in choice.options[0]]
-
-
-def combinations(choices: Sequence[Choice]) -> list[tuple]:
-    """Ways to take every choice, those that differ from the likeliest in least first.
-
-    Choices that are open for one reason with as many ways, as blocks of one model are, are taken
-    alike before they are taken apart.
-    """
-    counts = [len(choice.options) for choice in choices]
-    kinds = [(choice.why, count) for choice, count in zip(choices, counts, strict=True)]
-    names = list(dict.fromkeys(kinds))
-    alike = itertools.product(*(range(count) for _, count in names))
-    found = []
-    for places in sorted(itertools.islice(alike, 10 * WAYS), key=sum):
-        at = dict(zip(names, places, strict=True))
-        found.append(tuple(at[kind] for kind in kinds))
-    apart = itertools.islice(itertools.product(*map(range, counts)), 10 * WAYS)
-    found += [places for places in sorted(apart, key=sum)]
-    unique = dict.fromkeys(found)
-    return [
-        tuple(c.options[i] for c, i in zip(choices, places, strict=True)) for places in unique
-    ]
-
-
-class Probe:
-    """JAX's float64 outputs for leaves carried by any table, from one compile."""
-
-    def __init__(self, made: Models) -> None:
-        self.made = made
-        self.ours: dict[str, dict[str, np.ndarray]] = {}
-        for precision in ("float64", "float32"):
-            module = torch_side.filled(made.torch, made.given, getattr(torch, precision), "cpu")
-            module.train(made.case.train)
-            inputs = torch_side.inputs_of(
-                made.case, made.given, getattr(torch, precision), "cpu"
-            )
-            with torch.no_grad():
-                result = torch_side.apply(module, inputs, {}, made.case)
-            outputs = target.outputs(made.case, result, "torch")
-            self.ours[precision] = {str(i): torch_side.numpy(x) for i, x in enumerate(outputs)}
-        made.torch.double()
-        self.inputs = {k: cast(v, np.float64) for k, v in made.jax_inputs().items()}
-        self.own = {k: cast(np.asarray(v), np.float64) for k, v in made.jax.leaves.items()}
-        with jax.enable_x64(True):
-            lowered = jax.jit(made.call_jax).lower(self.own, self.inputs)
-            self.compiled = lowered.compile(compiler_options=QUICK_COMPILE)
-
-    def outputs(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
-        """JAX's outputs, in torch's order of axes."""
-        leaves = self.made.given.leaves
-        with jax.enable_x64(True):
-            carried = table.carried(rows, leaves, self.own)
-            narrow = {k: np.asarray(carried[k], x.dtype) for k, x in self.own.items()}
-            found, _ = jax.device_get(self.compiled(narrow, self.inputs))
-        laid = {}
-        for i, out in enumerate(found):
-            names = output_names(self.made.case, i, np.ndim(out))
-            laid[str(i)] = state.to_torch(np.asarray(out), state.channels_last(names))
-        return laid
-
-    def agrees(self, rows: Sequence[Row]) -> bool:
-        """Whether outputs that are more than zeros are torch's, by the judge's own word."""
-        theirs = self.outputs(rows)
-        found = [
-            compare(name, wide, theirs.get(name), self.ours["float32"][name], None, {})
-            for name, wide in self.ours["float64"].items()
-        ]
-        some = [one for one in found if not one.noise]
-        return bool(some) and all(one.verdict in ("same", "less-careful") for one in found)
+    return f"{words + '; ' if words else ''}{said}"

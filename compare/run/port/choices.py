@@ -61,7 +61,7 @@ class Pairing:
 
 
 def options(found: Pairing, pairs: Pairs, how: str) -> tuple[Option, ...]:
-    """The rows of `pairs`, in each of the ways that they can be laid out; () where they can't."""
+    """The rows of `pairs`, in each way that they can be laid out; () where they can't."""
     ways = [
         [
             Row(a, b, pattern, sizes, how=how)
@@ -91,11 +91,15 @@ def orders(pairs: Pairs, ours: Iterable[str], theirs: Iterable[str]) -> Iterator
 
 def choose(found: Pairing, ways: Iterable[Pairs], why: str) -> None:
     """A choice between `ways` to pair, none of which is told by anything but a probe."""
-    every = [
-        way
-        for pairs in itertools.islice(ways, MANY)
-        for way in options(found, pairs, "a guess")
-    ]
+    every: list[Option] = []
+    tried = list(itertools.islice(ways, MANY))
+    ours = dict.fromkeys(a for pairs in tried for a, _ in pairs)
+    theirs = dict.fromkeys(b for pairs in tried for _, b in pairs)
+    for pairs in tried:
+        without = [Row(a, "", how="no partner") for a in ours if a not in dict(pairs)]
+        taken = {b for _, b in pairs}
+        without += [Row("", b, how="no partner") for b in theirs if b not in taken]
+        every += [(*way, *without) for way in options(found, pairs, "a guess")]
     if every:
         unsure = tuple(tuple(replace(row, sure=False) for row in way) for way in every)
         found.choices.append(Choice(unsure, why))

@@ -41,8 +41,10 @@ def equinox_model(model: Any, train: bool, options: dict[str, Any]) -> JaxModel:
             own = (held,) if state is not None else ()
             return whole(*example, *own, **extra, **{**options, **named})
 
-        found = jax.vmap(one, in_axes=(0, None if keys is None else 0), axis_name=AXIS,
-                         out_axes=(0, None) if state is not None else 0)(args, keys)  # fmt: skip
+        axes = (0, None if keys is None else 0)
+        out = 0 if state is None else (0, None)
+        mapped = jax.vmap(one, in_axes=axes, out_axes=out, axis_name=AXIS)
+        found = mapped(args, keys)
         if state is None:
             return found, {}
         outputs, after = found

@@ -1,14 +1,15 @@
-"""Leaves that are one on one side and several on the other: fused projections, gates, ties."""
+"""Kernels that are one on one side and several on the other: fused projections, gates, ties."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from compare.run.port import names
+from compare.run.port.choices import MANY, Choice, Option, Pairing
 from compare.run.port.layouts import layouts
-from compare.run.port.pairing import MANY, Choice, Pairing
 from compare.run.port.table import Row
 from compare.run.port.use import Use, depth
 
@@ -19,167 +20,126 @@ gate) and nn.GRU (reset, update, new)."""
 MOST = 6
 """How many leaves are fused at most."""
 
+Group = tuple[Use, ...]
+
 
 def kernels(found: Pairing) -> None:
     """Rows for one JAX kernel made of several of torch's, and the other way round."""
-    for use in found.left("jax"):
-        if use.kernel and (parts := fitting(use, found.left("torch"))):
-            joined(found, use, parts)
-    for use in found.left("torch"):
-        if use.kernel and (parts := fitting(use, found.left("jax"))):
-            split(found, use, parts)
+    for whole, part in (("jax", "torch"), ("torch", "jax")):
+        classes: dict[tuple, list[Use]] = defaultdict(list)
+        for use in found.left(whole):
+            if use.kernel and len(use.outs) >= 1 and not use.window:
+                classes[use.role, use.sizes].append(use)
+        for wholes in classes.values():
+            left = [one for one in found.left(part) if one.kernel]
+            groups = list(grouped(wholes[0], left))
+            if groups and len(groups) >= len(wholes):
+                fuse(found, wholes, groups, whole)
 
 
-def vectors(found: Pairing) -> None:
-    """The biases of fused kernels: in the parts that their kernels are in."""
-    rows = list(found.every_row())
-    left = {side: {u.path: u for u in found.left(side)} for side in ("torch", "jax")}
-    for row in rows:
-        if not (row.torch_part or row.jax_part):
-            continue
-        ours, theirs = sibling(row.torch, left["torch"]), sibling(row.jax, left["jax"])
-        if ours is None or theirs is None:
-            continue
-        made = bias_row(row, ours, theirs, found)
-        if made is not None:
-            _beside(found, row, made)
-
-
-def _beside(found: Pairing, kernel: Row, bias: Row) -> None:
-    """`bias` goes where `kernel` is: among the rows, or into each option of its choice."""
-    if kernel in found.rows:
-        found.rows.append(bias)
-        return
-    for i, choice in enumerate(found.choices):
-        if kernel not in choice.options[0]:
-            continue
-        grown = []
-        for option in choice.options:
-            like = next(row for row in option
-                        if (row.torch, row.jax) == (kernel.torch, kernel.jax)
-                        or kernel.torch_part and row.jax == kernel.jax
-                        or kernel.jax_part and row.torch == kernel.torch)  # fmt: skip
-            grown.append((*option, replace(bias, torch_part=_first(like.torch_part),
-                          jax_part=_bias_part(like), sure=like.sure)))  # fmt: skip
-        found.choices[i] = replace(choice, options=tuple(grown))
-
-
-def _first(part: str) -> str:
-    """The part along the outputs, without the inputs' axis."""
-    inner = [one.strip() for one in part.strip("[]").split(",") if one.strip() not in ("", ":")]
-    return f"[{inner[0]}]" if inner else ""
-
-
-def _bias_part(row: Row) -> str:
-    return _first(row.jax_part)
-
-
-def bias_row(kernel: Row, ours: Use, theirs: Use, found: Pairing) -> Row | None:
-    torch_part, jax_part = _first(kernel.torch_part), _bias_part(kernel)
-    size = _length(torch_part, ours.shape)
-    slot = _rest(jax_part, kernel.jax_part, theirs.shape)
-    if size is None or slot is None:
-        return None
-    ways = layouts(
-        replace(ours, shape=(size,), role="bias"), replace(theirs, shape=slot, role="bias")
-    )
-    if not ways:
-        return None
-    return Row(ours.path, theirs.path, *ways[0], torch_part, jax_part, kernel.how, kernel.sure)
-
-
-def _length(part: str, shape: tuple[int, ...]) -> int | None:
-    if not part:
-        return shape[0] if len(shape) == 1 else None
-    start, _, end = part.strip("[]").partition(":")
-    return int(end) - int(start) if int(end) <= shape[0] else None
-
-
-def _rest(part: str, of_kernel: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The shape of the bias' part: a slice keeps its axis, a number takes it away."""
-    if not part:
-        return shape
-    if ":" in part:
-        start, _, end = part.strip("[]").partition(":")
-        return (int(end) - int(start), *shape[1:])
-    return shape[1:]
-
-
-def sibling(path: str, among: dict[str, Use]) -> Use | None:
-    """The bias beside the kernel at `path`."""
-    parent, _, name = path.rpartition(".")
-    start = f"{parent}." if parent else ""
-    for use in among.values():
-        owner, _, leaf = use.path.rpartition(".")
-        beside = owner == parent and leaf == name.replace("weight", "bias").replace(
-            "kernel", "bias"
-        )
-        if beside and use.path != path and len(use.shape) >= 1 and use.path.startswith(start):
-            return use
-    return None
-
-
-def fitting(whole: Use, parts: Sequence[Use]) -> list[Use]:
-    """Of `parts` those that make up `whole`: as many inputs each, outputs that sum to its."""
-    near = [p for p in parts if p.kernel and not p.window and not whole.window
-            and p.sizes[0] == whole.sizes[0] and p.role == whole.role]  # fmt: skip
-    parents: dict[str, list[Use]] = {}
-    for part in near:
-        owner = part.path.rpartition(".")[0]
-        for parent in (owner, owner.rpartition(".")[0]):
-            parents.setdefault(parent, []).append(part)
-    ranked = sorted(parents.items(), key=lambda item: -names.alike(item[0], whole.path))
+def grouped(whole: Use, parts: Sequence[Use]) -> Iterator[Group]:
+    """The groups of `parts` that make up a kernel like `whole`: as many inputs each, at one
+    depth of the flow of data, outputs that sum to its. What is put end to end is a group."""
+    near = [p for p in parts if not p.window and p.sizes[0] == whole.sizes[0]
+            and p.role == whole.role and p.sizes[1] < whole.sizes[1]]  # fmt: skip
     among = {use.path: use for use in near}
-    wanted = depth(whole, {whole.path: whole})
-    for _, group in ranked:
-        for count in range(2, min(MOST, len(group)) + 1):
-            for chosen in itertools.combinations(group, count):
-                same = len({depth(one, among) for one in chosen}) == 1
-                if (
-                    same
-                    and sum(one.sizes[1] for one in chosen) == whole.sizes[1]
-                    and wanted >= 0
-                ):
-                    return list(chosen)
-    return []
+    deep = {use.path: depth(use, among) for use in near}
+    taken: set[str] = set()
+
+    def homes(use: Use) -> Iterator[tuple]:
+        parent, _, name = use.path.rpartition(".")
+        module = parent.rpartition(".")[2]
+        level = deep[use.path]
+        yield ("joined", *use.joined) if use.joined else ("alone", use.path)
+        yield parent, level
+        yield parent.rpartition(".")[0], level
+        yield parent.rpartition(".")[0], level, module[:1]
+        yield parent, level, name[:1]
+
+    def sums(group: Iterable[Use]) -> bool:
+        return sum(one.sizes[1] for one in group) == whole.sizes[1]
+
+    for keys in zip(*(homes(use) for use in near), strict=True):
+        buckets: dict[tuple, list[Use]] = defaultdict(list)
+        for use, key in zip(near, keys, strict=True):
+            if use.path not in taken:
+                buckets[key].append(use)
+        for group in buckets.values():
+            if 2 <= len(group) <= MOST and sums(group):
+                taken |= {use.path for use in group}
+                yield tuple(group)
+    for home in dict.fromkeys(
+        key for use in near for key in itertools.islice(homes(use), 1, 3)
+    ):
+        rest = [u for u in near if u.path not in taken and home in tuple(homes(u))][: 2 * MOST]
+        chosen = (c for n in range(2, MOST + 1) for c in itertools.combinations(rest, n))
+        first = next((c for c in chosen if sums(c)), None)
+        if first is not None:
+            taken |= {use.path for use in first}
+            yield first
+
+
+def fuse(found: Pairing, wholes: list[Use], groups: list[Group], side: str) -> None:
+    """Pairs kernels with groups: by the flow of data, by names, or in every way."""
+    make = joined if side == "jax" else split
+    for some, other in leveled(wholes, groups):
+        first = paired_by_name(some, other)
+        ways: list[Option] = []
+        for order in itertools.islice(itertools.permutations(first, len(some)), MANY):
+            each = [list(make(w, g)) for w, g in zip(some, order, strict=True)]
+            ways += [tuple(row for way in one for row in way)
+                     for one in itertools.islice(itertools.product(*each), MANY)]  # fmt: skip
+        _decide(found, ways[: 2 * MANY], "how several kernels are fused into one")
+
+
+def leveled(wholes: list[Use], groups: list[Group]) -> Iterator[tuple[list[Use], list[Group]]]:
+    """Kernels and groups at the same depth; all of them where the depths don't agree."""
+    from compare.run.port.pairing import levels
+
+    ours, theirs = {u.path: u for u in wholes}, {g[0].path: g[0] for g in groups}
+    at = {g[0].path: g for g in groups}
+    found = levels(ours, theirs) or [(list(ours), list(theirs))]
+    for some, other in found:
+        yield [ours[path] for path in some], [at[path] for path in other]
+
+
+def paired_by_name(wholes: list[Use], groups: list[Group]) -> list[Group]:
+    """The groups, those first whose names are most like those of `wholes`."""
+    pairs, _ = names.matched([w.path for w in wholes], [g[0].path for g in groups])
+    first = [groups[j] for _, j in sorted(pairs)]
+    return first + [group for group in groups if group not in first]
 
 
 def ordered(parts: Sequence[Use]) -> tuple[list[Use], bool]:
     """The parts in the order in which torch stacks them, and whether their names tell it."""
-    told = [names.words(use.path) for use in parts]
+    said = [names.words(use.path) for use in parts]
     for order in ORDERS:
-        places = [
-            next((order.index(w) for w in reversed(one) if w in order), -1) for one in told
-        ]
-        if len(order) == len(parts) and sorted(places) == list(range(len(order))):
-            return [
-                use for _, use in sorted(zip(places, parts, strict=True), key=lambda x: x[0])
-            ], True
-    gates = [use.path.split(".")[-2][-1:] if use.path.count(".") else "" for use in parts]
-    for order in ORDERS:
-        if sorted(gates) == sorted(order):
-            return sorted(
-                parts, key=lambda use: order.index(use.path.split(".")[-2][-1:])
-            ), True
+        ends = [next((w for w in reversed(one) if w in order), "") for one in said]
+        gates = [use.path.split(".")[-2][-1:] if "." in use.path else "" for use in parts]
+        for told in (ends, gates):
+            if sorted(told) == sorted(order):
+                pairs = zip(told, parts, strict=True)
+                return [use for _, use in sorted(pairs, key=lambda p: order.index(p[0]))], True
+    first = parts[0].joined
+    if first and set(first) == {use.path for use in parts}:
+        return sorted(parts, key=lambda use: first.index(use.path)), False
     return sorted(parts, key=lambda use: use.order), False
 
 
-def joined(found: Pairing, whole: Use, parts: Sequence[Use]) -> None:
-    """One JAX kernel of several of torch's."""
+def every_order(parts: Sequence[Use]) -> Iterable[tuple[Use, ...]]:
     first, told = ordered(parts)
-    orders = [first] if told else list(itertools.islice(itertools.permutations(first), MANY))
-    ways = []
-    for order in orders:
+    return [tuple(first)] if told else itertools.islice(itertools.permutations(first), MANY)
+
+
+def joined(whole: Use, parts: Sequence[Use]) -> Iterator[Option]:
+    """Rows for one JAX kernel of several of torch's, in every order that may be."""
+    for order in every_order(parts):
         rows, start = [], 0
         for place, part in enumerate(order):
-            row = _into(whole, part, place, len(order), start)
+            rows.append(_into(whole, part, place, len(order), start))
             start += part.sizes[1]
-            if row is None:
-                break
-            rows.append(row)
-        else:
-            ways.append(tuple(rows))
-    _decide(found, ways, "how several kernels are fused into one")
+        if all(rows):
+            yield tuple(row for row in rows if row is not None)
 
 
 def _into(whole: Use, part: Use, place: int, count: int, start: int) -> Row | None:
@@ -187,9 +147,7 @@ def _into(whole: Use, part: Use, place: int, count: int, start: int) -> Row | No
     axis = next((a for a in whole.outs if whole.shape[a] == count), None)
     if len(whole.outs) > 1 and axis is not None:
         index = ", ".join(str(place) if a == axis else ":" for a in range(len(whole.shape)))
-        shape = tuple(n for a, n in enumerate(whole.shape) if a != axis)
-        lower = lambda axes: tuple(a - (a > axis) for a in axes if a != axis)  # noqa: E731
-        slot = replace(whole, shape=shape, ins=lower(whole.ins), outs=lower(whole.outs))
+        slot = whole.without(axis)
     elif len(whole.outs) == 1:
         axis, end = whole.outs[0], start + part.sizes[1]
         index = ", ".join(
@@ -203,14 +161,12 @@ def _into(whole: Use, part: Use, place: int, count: int, start: int) -> Row | No
     return Row(part.path, whole.path, *ways[0], "", f"[{index}]") if ways else None
 
 
-def split(found: Pairing, whole: Use, parts: Sequence[Use]) -> None:
-    """Several JAX kernels of one of torch's."""
+def split(whole: Use, parts: Sequence[Use]) -> Iterator[Option]:
+    """Rows for several JAX kernels of one of torch's, in every order that may be."""
     if len(whole.outs) != 1:
         return
-    first, told = ordered(parts)
-    orders = [first] if told else list(itertools.islice(itertools.permutations(first), MANY))
-    axis, ways = whole.outs[0], []
-    for order in orders:
+    axis = whole.outs[0]
+    for order in every_order(parts):
         rows, start = [], 0
         for part in order:
             end = start + part.sizes[1]
@@ -221,11 +177,10 @@ def split(found: Pairing, whole: Use, parts: Sequence[Use]) -> None:
                 rows.append(Row(whole.path, part.path, *laid[0], f"[{index}]"))
             start = end
         if len(rows) == len(order):
-            ways.append(tuple(rows))
-    _decide(found, ways, "in which order one kernel holds several")
+            yield tuple(rows)
 
 
-def _decide(found: Pairing, ways: list[tuple[Row, ...]], why: str) -> None:
+def _decide(found: Pairing, ways: list[Option], why: str) -> None:
     if len(ways) == 1:
         found.rows += [replace(row, how="fused; the order by name") for row in ways[0]]
     elif ways:

@@ -1,4 +1,4 @@
-"""What a user hands over, as NumPy: arrays, or shapes and dtypes as text; how the model is called."""
+"""What a user hands over, as NumPy: arrays, or shapes as text; how the model is called."""
 
 from __future__ import annotations
 

@@ -34,11 +34,8 @@ def _raised(error: BaseException, model: JaxModel) -> tuple[str | None, str]:
         frame = trace.tb_frame
         owner = frame.f_locals.get("self")
         path = paths.get(id(owner))
-        if path is None and hasattr(owner, "path") and model.kind == "linen":
-            try:
-                path = ".".join(map(str, owner.path))
-            except Exception:
-                path = None
+        if path is None and model.kind == "linen":
+            path = _linen_path(owner)
         module = path if path is not None else module
         file = frame.f_code.co_filename
         if not any(part in file for part in PLUMBING):
@@ -46,6 +43,13 @@ def _raised(error: BaseException, model: JaxModel) -> tuple[str | None, str]:
             where = f" (at {short}:{trace.tb_lineno}, {frame.f_code.co_name})"
         trace = trace.tb_next
     return module, where
+
+
+def _linen_path(owner: Any) -> str | None:
+    try:
+        return ".".join(map(str, owner.path))
+    except Exception:  # no module, or one that is not bound
+        return None
 
 
 def random_places(jaxpr: Any) -> Iterator[str]:
@@ -65,6 +69,6 @@ def deterministic(jaxpr: Any, train: bool) -> None:
     if places:
         mode = "train" if train else "evaluation"
         raise PortError(
-            "jax", f"it draws random numbers in {mode} mode at {', '.join(places[:3])}: set the "
-            "rate to 0, or pass the argument that makes it deterministic (jax_options)"
+            "jax", f"it draws random numbers in {mode} mode at {', '.join(places[:3])}: set "
+            "the rate to 0, or pass the argument that makes it deterministic (jax_options)"
         )  # fmt: skip

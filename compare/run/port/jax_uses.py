@@ -16,7 +16,8 @@ import numpy as np
 
 from compare.run.port.jax_model import JaxModel
 from compare.run.port.use import Use, named_statistic
-from compare.run.port.views import View, joined, laid_out
+from compare.run.port.views import View, altered, joined, laid_out
+
 
 class Reader:
     """Walks a jaxpr; `uses` has what it saw of each leaf."""
@@ -52,7 +53,7 @@ class Reader:
         return [get(atom) for atom in jaxpr.outvars]
 
     def _equation(self, eqn: Any, given: list) -> list[tuple[View | None, frozenset[str]]]:
-        name, count = eqn.primitive.name, len(eqn.outvars)
+        count = len(eqn.outvars)
         inner = inner_jaxprs(eqn)
         if inner:
             self._loops += 1
@@ -80,6 +81,8 @@ class Reader:
             moved = joined(eqn, [view for view, _ in given])
             if moved is None and len(views) == 1:
                 moved = laid_out(eqn, views[0][1])
+                if moved is None and self.buffers.isdisjoint(views[0][1].leaves):
+                    moved = altered(eqn, views[0][1])
             if moved is not None:
                 return [(moved, others)]
         for i, view in views:

@@ -12,11 +12,11 @@ Layout = tuple[str, dict[str, int]]
 
 LETTERS = {1: ("i", "o"), 2: ("h d", "h d"), 3: ("k h d", "k h d")}
 WINDOWS = {0: "", 1: "w", 2: "y x", 3: "z y x"}
-PLAIN = "a b c d e f g".split()
+PLAIN = tuple("abcdefg")
 
 
 def layouts(torch: Use, jax: Use) -> list[Layout]:
-    """Every way that `torch` could be laid out as `jax`, the likeliest first; none if it can't."""
+    """Every way that `torch` could be laid out as `jax`, the likeliest first; else none."""
     if torch.kernel and jax.kernel:
         found = kernel(torch, jax)
         if found is not None:

@@ -14,8 +14,9 @@ SAME_WORD = {
     "selfattention": "attention", "self": "", "ln": "norm", "layernorm": "norm", "bn": "norm",
     "batchnorm": "norm", "gn": "norm", "rms": "norm", "fc": "dense", "linear": "dense",
     "lin": "dense", "wte": "word", "wpe": "position", "pos": "position", "tok": "word",
-    "token": "word", "emb": "embed", "embedding": "embed", "embeddings": "embed", "out": "output",
-    "o": "output", "proj": "projection", "layers": "layer", "blocks": "block", "stages": "stage",
+    "token": "word", "emb": "embed", "embedding": "embed", "embeddings": "embed",
+    "out": "output", "o": "output", "proj": "projection", "layers": "layer", "blocks": "block",
+    "stages": "stage",
     "convolution": "conv", "kernel": "", "weight": "", "w": "", "scale": "", "gamma": "",
     "bias": "", "b": "", "beta": "", "params": "", "batch": "", "stats": "", "running": "",
     "module": "", "model": "", "head": "head", "classifier": "head", "encoder": "encoder",
@@ -24,12 +25,19 @@ SAME_WORD = {
 }  # fmt: skip
 """What is said otherwise; "" for words that say what kind of leaf it is, and not whose."""
 
+WHOLE = {
+    "wq": "query", "wk": "key", "wv": "value", "wo": "output", "w1": "gate", "w2": "down",
+    "w3": "up", "wi_0": "gate", "wi_1": "up",
+}  # fmt: skip
+"""Names of Llama and T5 that say what a number would not."""
+
 MARGIN = 0.05
 """By how much a name must be more alike than every other to decide."""
 
 
 def words(path: str) -> list[str]:
     """ "encoder.layers_0.selfAttn.q_proj.kernel" -> encoder layer 0 attention query ..."""
+    path = ".".join(WHOLE.get(part, part) for part in path.split("."))
     parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", path)
     found = [SAME_WORD.get(part.lower(), part.lower()) for part in parts]
     return [part for part in found if part]

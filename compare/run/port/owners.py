@@ -1,4 +1,4 @@
-"""The modules that have the leaves: what stands beside a paired leaf goes with its partner's."""
+"""The modules that have the leaves: what is beside a paired leaf goes with its partner's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from compare.run.port.choices import Choice, Option, Pairing, options
+from compare.run.port.layouts import layouts
 from compare.run.port.table import Row
 from compare.run.port.use import Use
 
@@ -45,78 +46,76 @@ def sibling(path: str, among: dict[str, Use]) -> Use | None:
     parent, dot, name = path.rpartition(".")
     for word, bias in BIAS.items():
         other = f"{parent}{dot}{name.replace(word, bias)}"
-        if (name == word or len(word) > 2 and word in name) and other in among:
+        if (name == word or (len(word) > 2 and word in name)) and other in among:
             return among[other]
     return None
 
 
-def siblings(found: Pairing) -> None:
-    """Biases whose kernels are paired as they are, by the names that both have."""
-    left = {side: {u.path: u for u in found.left(side)} for side in ("torch", "jax")}
-    for row in list(found.every_row()):
-        if not row.paired or row.torch_part or row.jax_part:
-            continue
-        ours, theirs = sibling(row.torch, left["torch"]), sibling(row.jax, left["jax"])
-        if ours is None or theirs is None or ours.buffer or theirs.buffer:
-            continue
-        made = options(found, [(ours.path, theirs.path)], BESIDE)
-        if made and made[0][0].torch in left["torch"]:
-            goes_along(found, row, made[0][0])
-            del left["torch"][ours.path], left["jax"][theirs.path]
+def beside(found: Pairing) -> None:
+    """Vectors of an owner one leaf of which is paired go with the ones beside its partner.
+
+    So a bias follows its kernel, and a norm's statistics its scale: again until nothing follows
+    any more. What leads may be open: then it is followed in each way that there is.
+    """
+    again = True
+    while again:
+        again = False
+        for row in [row for row in found.every_row() if row.paired]:
+            if row.torch_part or row.jax_part:
+                continue
+            for use in [u for u in found.left("torch") if owner(u.path) == owner(row.torch)]:
+                other = None if use.kernel or not use.role else follower(found, use, row)
+                if other is not None and goes_along(found, row, use, other):
+                    again = True
 
 
-def goes_along(found: Pairing, lead: Row, row: Row) -> None:
-    """`row` goes where `lead` is: among the rows, or into each option of its choice."""
-    if any(lead is one for one in found.rows):
-        found.rows.append(row)
-        return
+def follower(found: Pairing, use: Use, lead: Row) -> Use | None:
+    """The JAX leaf that is to `lead.jax` what torch's `use` is to `lead.torch`."""
+    left = {one.path: one for one in found.left("jax")}
+    if sibling(lead.torch, found.torch) is use:
+        other = sibling(lead.jax, left)
+        if other is not None and other.buffer == use.buffer and layouts(use, other):
+            return other
+    if len(Owners(found).torch[owner(use.path)]) != 1:
+        return None
+    mine = [u for u in found.left("torch") if owner(u.path) == owner(use.path)]
+    same = [u for u in left.values() if owner(u.path) == owner(lead.jax) and _like(u, use)]
+    return same[0] if len(same) == 1 == sum(_like(u, use) for u in mine) else None
+
+
+def goes_along(found: Pairing, lead: Row, use: Use, other: Use) -> bool:
+    """Pairs `use` where `lead` is: among the rows, or in each option of its choice."""
+    made = options(found, [(use.path, other.path)], BESIDE)
+    if not made:
+        return False
+    if any(lead is row for row in found.rows):
+        if len(made) == 1:
+            found.rows += made[0]
+        else:
+            found.choices.append(Choice(made, "it could be laid out in several ways"))
+        return True
     for i, choice in enumerate(found.choices):
-        if any(lead is one for one in choice.options[0]):
-            grown = tuple(_grown(found, option, lead, row) for option in choice.options)
+        if any(lead is row for row in choice.options[0]):
+            grown = tuple(_grown(found, one, lead, use, other) for one in choice.options)
             found.choices[i] = replace(choice, options=grown)
-            return
+            return True
+    return False
 
 
-def _grown(found: Pairing, option: Option, lead: Row, row: Row) -> Option:
-    """The option with the bias of the kernel that `lead.torch` has there."""
-    like = next((one for one in option if one.torch == lead.torch), None)
+def _grown(found: Pairing, option: Option, lead: Row, use: Use, other: Use) -> Option:
+    """`option` with the partner that `use` has there: beside the partner of `lead.torch`."""
+    like = next((row for row in option if row.torch == lead.torch), None)
     if like is None:
         return option
-    theirs = row.jax if like.jax == lead.jax else ""
-    if not theirs:
+    if like.jax != lead.jax:
+        same = [u for u in found.jax.values() if owner(u.path) == owner(like.jax)]
+        same = [u for u in same if _like(u, other)]
         beside_it = sibling(like.jax, found.jax)
-        theirs = beside_it.path if beside_it is not None else ""
-    made = options(found, [(row.torch, theirs)], like.how) if theirs else ()
+        beside_it = beside_it if beside_it in same else same[0] if len(same) == 1 else None
+    else:
+        beside_it = other
+    made = options(found, [(use.path, beside_it.path)], like.how) if beside_it else ()
     return (*option, replace(made[0][0], sure=like.sure)) if made else option
-
-
-def beside(found: Pairing) -> None:
-    """Vectors of an owner whose kernel is paired go with the ones beside that kernel.
-
-    So do a norm's statistics with its scale: again until nothing follows any more.
-    """
-    count = -1
-    while count != len(found.rows):
-        count = len(found.rows)
-        owners: dict[str, set[str]] = defaultdict(set)
-        for row in found.rows:
-            if row.paired and not (row.torch_part or row.jax_part):
-                owners[owner(row.torch)].add(owner(row.jax))
-        left = found.left("jax")
-        for use in found.left("torch"):
-            homes = owners.get(owner(use.path), set())
-            if len(homes) != 1 or use.kernel or not use.role:
-                continue
-            mine = [u for u in found.left("torch") if owner(u.path) == owner(use.path)]
-            rivals = [u for u in left if owner(u.path) in homes]
-            same = [u for u in rivals if _like(u, use)]
-            if len(same) == 1 and sum(_like(u, use) for u in mine) == 1:
-                made = options(found, [(use.path, same[0].path)], BESIDE)
-                if len(made) == 1:
-                    found.rows += made[0]
-                elif made:
-                    found.choices.append(Choice(made, "it could be laid out in several ways"))
-                left = found.left("jax")
 
 
 def _like(one: Use, other: Use) -> bool:

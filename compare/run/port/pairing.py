@@ -8,15 +8,15 @@ is a Choice, for the probe to settle or the user to be asked.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping
 
 from compare.run.port import names
 from compare.run.port.choices import Choice, Pairing, Uses, choose, named, options, orders
 from compare.run.port.layouts import layouts
-from compare.run.port.owners import Owners, beside, siblings
+from compare.run.port.owners import Owners, beside
 from compare.run.port.table import Row
-from compare.run.port.use import Use, anchor, depth
+from compare.run.port.use import VECTORS, Use, anchor, depth
 
 COUNTERS = ("num_batches_tracked", "position_ids", "token_type_ids")
 """Buffers of integers that no JAX model needs."""
@@ -36,22 +36,11 @@ def paired(torch: Uses, jax: Uses) -> Pairing:
         for lenient in (False, True):
             by_class(found, lambda use, lenient=lenient: _kernel(use, lenient), equal)
         fused.kernels(found)
-    siblings(found)
     beside(found)
     fused_biases.vectors(found)
-    to_jax = found.partners()
-
-    def anchored(use: Use) -> Hashable | None:
-        if use.kernel or not use.role:
-            return None
-        ours = torch.get(use.path) is use
-        near = anchor(use, torch if ours else jax)
-        return use.role, use.buffer, use.sizes, to_jax.get(near, "") if ours else near
-
-    by_class(found, anchored)
-    beside(found)
-    by_class(found, lambda u: None if u.kernel or not u.role else (u.role, u.buffer, u.sizes))
-    beside(found)
+    for role in (("scale",), VECTORS, None):
+        vectors(found, role)
+        beside(found)
     by_class(found, lambda u: (u.buffer, u.sizes) if u.role else None)
     by_class(found, lambda u: (bool(u.role), tuple(sorted(u.sizes_flat))))
     fused.tied(found)
@@ -59,6 +48,39 @@ def paired(torch: Uses, jax: Uses) -> Pairing:
     order = {path: place for place, path in enumerate(torch)}
     found.rows.sort(key=lambda row: order.get(row.torch, len(order)))
     return found
+
+
+def vectors(found: Pairing, roles: tuple[str, ...] | None) -> None:
+    """Pairs what is no kernel, of some roles or of any.
+
+    A vector follows the kernel that was used last before it. Where a class as a whole does not,
+    as where norms stand before what they stood behind, it is left to the flow of data.
+    """
+    to_jax = found.partners()
+
+    def kind(use: Use) -> Hashable | None:
+        some = use.role in roles if roles else bool(use.role)
+        return (use.role, use.buffer, use.sizes) if some and not use.kernel else None
+
+    def after(use: Use) -> str:
+        if found.torch.get(use.path) is use:
+            return to_jax.get(anchor(use, found.torch), "")
+        return anchor(use, found.jax)
+
+    classes = [defaultdict(Counter), defaultdict(Counter)]
+    for which, side in enumerate(("torch", "jax")):
+        for use in found.left(side):
+            classes[which][kind(use)][after(use)] += 1
+    like = {k for k in classes[0] if classes[0][k] == classes[1].get(k)}
+    counts = [{k: c.total() for k, c in side.items()} for side in classes]
+    other = {k for k in classes[0] if k not in like and counts[0][k] == counts[1].get(k)}
+
+    def anchored(use: Use) -> Hashable | None:
+        mine = kind(use)
+        return None if mine is None or mine in other else (mine, after(use))
+
+    by_class(found, anchored)
+    by_class(found, kind)
 
 
 def _kernel(use: Use, lenient: bool) -> Hashable | None:
@@ -126,7 +148,7 @@ def within(found: Pairing, ours: list[str], theirs: list[str], agreed: bool) -> 
 def contrary(
     found: Pairing, groups: list[tuple[list[str], list[str]]], by_name: Mapping[str, str]
 ) -> None:
-    """A choice between what names say and what the flow of data says, which is another thing."""
+    """A choice between what names say and what the flow of data says, which is not that."""
     first = options(found, list(by_name.items()), "name; the flow of data says otherwise")
     flow = [pair for mine, other in groups for pair in zip(mine, other, strict=True)]
     ways = [*first[:1], *options(found, flow, CONTRARY)[:1]]
@@ -165,8 +187,8 @@ def unpaired(found: Pairing) -> None:
     for use in found.left("torch"):
         rivals = [one.path for one in spare if one.role and layouts(use, one)
                   and not owners.apart(use.path, one.path)]  # fmt: skip
-        shared = [f"{one.path} for {path}" for path, one in tied.items()
-                  if use.kernel and sorted(found.torch[path].shape) == sorted(use.shape)]  # fmt: skip
+        same = {p for p in tied if sorted(found.torch[p].shape) == sorted(use.shape)}
+        shared = [f"{tied[path].path} for {path}" for path in same if use.kernel]
         if not use.role:
             how = "no partner: the forward pass does not use it"
         elif use.path.rpartition(".")[2] in COUNTERS:

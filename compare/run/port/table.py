@@ -2,8 +2,8 @@
 
 A row reads `torch leaf | pattern | JAX leaf | how it was decided`. Patterns are einops strings
 from torch's axes to JAX's, sizes of split axes behind a comma: "(h d) i -> i h d, h=4". A part
-of a leaf is a slice: `attn.in_proj_weight[0:64]`, `qkv.kernel[:, 64:128]`. Rows for one JAX part
-add up. `-` stands for no partner. The text can be edited and read back.
+of a leaf is a slice: `attn.in_proj_weight[0:64]`, `qkv.kernel[:, 64:128]`. Rows for one part of
+a JAX leaf add up. `-` stands for no partner. The text can be edited and read back.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Row:
     torch: str
     jax: str
     pattern: str = ""
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
     torch_part: str = ""
     jax_part: str = ""
     how: str = ""
@@ -81,24 +81,26 @@ Shapes = Mapping[str, tuple[int, ...]]
 def carried(rows: Iterable[Row], leaves: Mapping[str, Any], own: Mapping[str, Any]) -> dict:
     """JAX's leaves, made of torch's: rows of one leaf add up, each in its part.
 
-    `own` has the JAX leaves' own values, kept where no row says otherwise; arrays of NumPy and of
-    JAX do alike, so that it can be part of what is compiled and differentiated.
+    `own` has the JAX leaves' own values, kept where no row says otherwise; arrays of NumPy and
+    of JAX do alike, so that it can be part of what is compiled and differentiated.
     """
     import jax.numpy as jnp
 
     made: dict[str, Any] = dict(own)
-    begun: set[str] = set()
+    filled: dict[str, np.ndarray] = {}
     for row in rows:
         if not row.paired:
             continue
         value = row.forward(leaves[row.torch])
         part = slices(row.jax_part)
-        if not part and row.jax not in begun:
+        full = filled.setdefault(row.jax, np.zeros(np.shape(own[row.jax]), bool))
+        if not part and not full.any():
             made[row.jax] = value
         else:
-            base = made[row.jax] if row.jax in begun else jnp.zeros_like(own[row.jax])
-            made[row.jax] = jnp.asarray(base).astype(value.dtype).at[part].add(value)
-        begun.add(row.jax)
+            base = made[row.jax] if full.any() else jnp.zeros_like(own[row.jax])
+            place = jnp.asarray(base).astype(value.dtype).at[part]
+            made[row.jax] = place.add(value) if full[part].any() else place.set(value)
+        full[part] = True
     return made
 
 
@@ -107,17 +109,22 @@ def returned(
 ) -> dict[str, Any]:
     """torch's leaves as JAX's have them; those without a partner are left out.
 
-    `summed` adds up what several JAX leaves have for one of torch's, as gradients do.
+    summed   adds up what several JAX leaves have for one of torch's, as gradients do; else the
+             first of torch's leaves that add up to one of JAX's has all of it, the others zeros
     """
     found: dict[str, Any] = {}
+    filled: dict[str, np.ndarray] = {}
     for row in rows:
         if not row.paired or row.jax not in leaves:
             continue
         value = np.asarray(row.backward(leaves[row.jax]))
+        full = filled.setdefault(row.jax, np.zeros(np.shape(leaves[row.jax]), bool))
+        if full[slices(row.jax_part)].any() and not summed:
+            value = np.zeros_like(value)
+        full[slices(row.jax_part)] = True
         if not row.torch_part:
-            found[row.torch] = (
-                found[row.torch] + value if summed and row.torch in found else value
-            )
+            again = summed and row.torch in found
+            found[row.torch] = found[row.torch] + value if again else value
             continue
         whole = found.setdefault(row.torch, np.zeros(shapes[row.torch], value.dtype))
         whole[slices(row.torch_part)] = value
@@ -157,8 +164,8 @@ def _fits(row: Row, ours: tuple[int, ...], theirs: tuple[int, ...]) -> list[str]
         return [f"{row.torch} {tuple(ours)} as {row.layout!r}: {lines[-1] if lines else error}"]
     if tuple(made) != tuple(slot):
         return [
-            f"{row.torch}{row.torch_part} {tuple(ours)} as {row.layout or 'it is'} gives {made}, "
-            f"but {row.jax}{row.jax_part} is {slot}"
+            f"{row.torch}{row.torch_part} {tuple(ours)} as {row.layout or 'it is'} gives "
+            f"{made}, but {row.jax}{row.jax_part} is {slot}"
         ]
     return []
 
@@ -199,7 +206,8 @@ def parsed(words: str, name: str = "the table") -> list[Row]:
         )
         try:
             pattern, sizes = _layout("" if layout == NONE else layout)
-            slices(torch_part), slices(jax_part)
+            for part in (torch_part, jax_part):
+                slices(part)
         except ValueError:
             raise PortError("", f"{name}, line {number}: can't read {line!r}") from None
         how = cells[3] if len(cells) > 3 else "given"

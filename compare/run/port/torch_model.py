@@ -1,4 +1,4 @@
-"""A user's torch module made ready: unwrapped, copied, seen to be there and to be deterministic."""
+"""A user's torch module made ready: unwrapped, copied, seen to be there and deterministic."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def taken(model: Any) -> tuple[nn.Module, tuple[str, ...]]:
     if not isinstance(model, nn.Module):
         raise PortError("torch", f"a {type(model).__name__} is no nn.Module")
     for path, leaf in [*model.named_parameters(), *model.named_buffers()]:
-        if isinstance(leaf, nn.parameter.UninitializedTensorMixin):
+        if isinstance(
+            leaf, nn.parameter.UninitializedParameter | nn.parameter.UninitializedBuffer
+        ):
             raise PortError(
                 "torch", f"{path} has no shape yet: call the lazy module once before"
             )

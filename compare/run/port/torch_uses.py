@@ -17,11 +17,19 @@ from compare.run.draw import Leaf
 from compare.run.port.use import Use
 
 SHAPING = (
-    "t transpose permute reshape view chunk split unbind getitem unsqueeze squeeze expand to "
-    "contiguous T mT float double flatten movedim clone type_as repeat __get__ __getitem__ "
-    "expand_as view_as reshape_as narrow select tensor_split transpose_ detach"
-).split()
+    "t", "transpose", "permute", "reshape", "view", "chunk", "split", "unbind", "getitem",
+    "unsqueeze", "squeeze", "expand", "to", "contiguous", "T", "mT", "float", "double",
+    "flatten", "movedim", "clone", "type_as", "repeat", "__get__", "__getitem__", "expand_as",
+    "view_as", "reshape_as", "narrow", "select", "tensor_split", "transpose_", "detach"
+)  # fmt: skip
 """Functions that only lay a leaf out anew."""
+
+ALTERING = (
+    "add", "__add__", "__radd__", "sub", "rsub", "__rsub__", "__sub__", "mul", "__mul__",
+    "__rmul__", "div", "__truediv__", "neg", "__neg__", "exp", "log", "tanh", "sigmoid",
+    "sqrt", "rsqrt", "abs", "square", "softplus", "clamp"
+)  # fmt: skip
+"""Functions of a parameter alone, or of it and a number: exp(log_scale), 1 + scale."""
 
 # (class, leaf name) -> (role, ins, outs); of convolutions the rest of the axes slide.
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
@@ -93,7 +101,9 @@ class Watching(TorchFunctionMode):
         given = [x for x in target.flatten([args, kwargs]) if isinstance(x, torch.Tensor)]
         made = [x for x in target.flatten(result) if isinstance(x, torch.Tensor)]
         met = [self._own[id(x)] for x in given if id(x) in self._own]
-        if name in SHAPING and met and len(given) == 1:
+        alone = len(given) == 1 and len(met) == 1
+        parameter = alone and not self._leaves[met[0]].buffer and given[0].dim() > 0
+        if (alone and name in SHAPING) or (parameter and name in ALTERING):
             for one in made:
                 self._own[id(one)] = met[0]
                 self._held.append(one)

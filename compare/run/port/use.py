@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 STATISTICS = {"mean": "mean", "var": "variance", "variance": "variance"}
-"""Roles of buffers by the last word of their name: how they are first used depends on the mode."""
+"""Roles of buffers by the last word of their name: their first use depends on the mode."""
 
 KERNELS = ("dense", "conv", "table")
 """Roles of leaves that are contracted with what flows, or looked up in."""
@@ -20,8 +20,8 @@ VECTORS = ("scale", "bias", "mean", "variance")
 class Use:
     """The first use of one leaf in a forward pass.
 
-    role      "dense", "conv", "table" (looked up), "scale", "bias", "mean", "variance", "other",
-              or "" where the forward pass does not use it
+    role      "dense", "conv", "table" (looked up), "scale", "bias", "mean", "variance",
+              "other", or "" where the forward pass does not use it
     ins, outs, window   of a kernel: its axes that are contracted, that come out, and that slide
     order     its place among the first uses
     above     leaves that what it meets depends on
@@ -66,6 +66,16 @@ class Use:
     def sizes_flat(self) -> tuple[int, ...]:
         """The sizes of all axes but ones, whatever the role."""
         return tuple(n for n in self.shape if n > 1)
+
+    def without(self, axis: int) -> Use:
+        """One slice along an axis: its uses of the others."""
+
+        def lower(axes: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(a - (a > axis) for a in axes if a != axis)
+
+        shape = tuple(n for a, n in enumerate(self.shape) if a != axis)
+        return replace(self, shape=shape, ins=lower(self.ins), outs=lower(self.outs),
+                       window=lower(self.window))  # fmt: skip
 
     def with_role(self, role: str, **axes: tuple[int, ...]) -> Use:
         return replace(self, role=role, **axes)

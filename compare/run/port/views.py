@@ -13,6 +13,11 @@ PASSING = ("convert_element_type", "copy", "copy_p", "stop_gradient", "reduce_pr
            "sharding_constraint", "optimization_barrier", "name", "pvary", "real")  # fmt: skip
 
 
+ALTERING = ("neg", "exp", "exp2", "log", "log1p", "tanh", "logistic", "sqrt", "rsqrt", "abs",
+            "square", "integer_pow", "sign", "expm1")  # fmt: skip
+"""What a parameter may go through by itself before it is used: exp(log_scale), 1 + scale."""
+
+
 @dataclass(frozen=True)
 class View:
     """A leaf laid out otherwise, or several of one rank joined end to end.
@@ -65,6 +70,17 @@ def laid_out(eqn: Any, view: View) -> View | None:
         return view.laid(made)
     if name == "reshape":
         return view.laid(reshaped(eqn.invars[0].aval.shape, params["new_sizes"], axes))
+    return None
+
+
+def altered(eqn: Any, view: View) -> View | None:
+    """The view after an operation on a parameter alone, or with a number; None for others."""
+    name = eqn.primitive.name
+    if name in ALTERING:
+        return view
+    if name in ("add", "sub", "mul", "div", "max", "min"):
+        numbers = [x for x in eqn.invars if not getattr(x.aval, "shape", ())]
+        return view if len(numbers) == 1 and len(view.axes) > 0 else None
     return None
 
 
