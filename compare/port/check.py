@@ -19,7 +19,7 @@ from compare.port.pair import pair
 from compare.port.report import Report
 from compare.run import hyperparameters, jax_side, torch_side
 from compare.run.port import table, torch_model
-from compare.run.port.errors import PortError
+from compare.run.port.errors import PortError, advised
 from compare.run.port.jax_model import taken_apart
 from compare.run.port.side import Ported
 from compare.run.port.table import Row
@@ -101,7 +101,7 @@ def checked(
     verdict = judge(made.case.name, records, may_be_flat=False)
     broken = [r for r in records.values() if r.error]
     if broken:
-        raise PortError(broken[0].side, broken[0].error)
+        raise PortError(broken[0].side, advised(broken[0].error))
     missing = [
         row
         for row in rows

@@ -26,6 +26,9 @@ import jax  # isort: skip  # after torch: the other order can crash
 
 Shapes = dict[str, tuple[int, ...]]
 
+LAYOUTS = ("NCHW", "NHWC", "NCL", "NLC", "NCW", "NWC", "NCDHW", "NDHWC")
+"""What a user may call the axes of the JAX side's inputs."""
+
 
 @dataclass
 class Models:
@@ -229,6 +232,8 @@ def layouts(made: Models, layout: Mapping[str, str] | str | None) -> Iterator[di
         told = layout if isinstance(layout, str) else (layout or {}).get(name)
         plain, channels = "", CHANNELS.get(values.ndim, "")
         image = bool(channels) and values.dtype.kind == "f"
+        if told is not None and told.upper() not in LAYOUTS:
+            raise PortError("", f"layout {told!r} of {name}: write NHWC or NCHW (NLC, NCDHW)")
         if told is not None:
             last = told.lower().endswith("c") and len(told) > 1
             ways.append([channels if last else plain])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import linen, nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
 
@@ -41,8 +42,13 @@ def nnx_model(model: nnx.Module, train: bool, options: dict[str, Any]) -> JaxMod
     options = mode_options(type(model).__call__, train) | options
 
     def call(leaves: Leaves, args: tuple, named: dict) -> tuple[Any, Leaves]:
-        whole = [(p, var.replace(leaves[n]) if n in leaves else var) for n, p, var in flat]
+        # Streams of random numbers too are new variables: a call may draw from them.
+        whole = [(p, var.replace(leaves.get(n, var.get_value()))) for n, p, var in flat]
         module = nnx.merge(graph, nnx.from_flat_state(whole))
+        wide = jnp.result_type(*(x for x in leaves.values() if is_floating(x)), jnp.float32)
+        for _, part in nnx.iter_modules(module):
+            if isinstance(part, nnx.RNNCellBase) and hasattr(part, "param_dtype"):
+                part.param_dtype = wide  # of the first state, which would stay in float32
         outputs = module(*args, **{**options, **named})
         after = {dotted(p): var.get_value() for p, var in nnx.to_flat_state(nnx.state(module))}
         return outputs, {name: after[name] for name in held if name not in params}
@@ -79,6 +85,10 @@ def without_dropout(model: nnx.Module) -> list[str]:
     return found
 
 
+def is_floating(value: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(value), jnp.floating)
+
+
 def set_aside(paths: list[str]) -> tuple[str, ...]:
     some = ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
     return (f"dropout on the JAX side is set aside: {some}",) if paths else ()
@@ -101,6 +111,9 @@ def linen_model(model: tuple, train: bool, options: dict[str, Any]) -> JaxModel:
         """Dropout is set aside: its call gives back what it was given."""
         if isinstance(context.module, linen.Dropout) and context.method_name == "__call__":
             return args[0]
+        if isinstance(context.module, linen.RNN) and hasattr(context.module.cell, "param_dtype"):
+            # Of the first state, which would stay in float32.
+            object.__setattr__(context.module.cell, "param_dtype", jnp.result_type(args[0]))
         return following(*args, **named)
 
     def call(leaves: Leaves, args: tuple, named: dict) -> tuple[Any, Leaves]:

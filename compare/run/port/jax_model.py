@@ -90,6 +90,8 @@ def _maker(model: Any) -> Callable[[Any, bool, dict], JaxModel]:
         return equinox_model
     if callable(first) and count == 2:
         return function_model
+    if isinstance(first, type):
+        raise PortError("jax", f"{first.__name__} is a class: pass {first.__name__}(...)")
     raise PortError(
         "jax",
         f"can't take a {type(model).__name__} for a model: pass an nnx.Module, (Linen module, "

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from compare.run.audit import _open, _place
-from compare.run.port.errors import PortError
+from compare.run.audit import _open
+from compare.run.jax_leaves import dotted
+from compare.run.port.errors import PLUMBING, PortError, users_line
 from compare.run.port.jax_model import JaxModel
-
-PLUMBING = ("/jax/_src/", "/flax/", "/equinox/", "/jax/", "/compare/run/", "/optax/")
 
 
 @contextmanager
@@ -28,21 +27,27 @@ def told(model: JaxModel) -> Iterator[None]:
 
 def _raised(error: BaseException, model: JaxModel) -> tuple[str | None, str]:
     """The innermost module of the model in the traceback, and the user's own last line."""
-    paths = {id(part): path for path, part in model.modules.items()}
-    module, where, trace = None, "", error.__traceback__
+    paths: dict[int, str] = {}
+    module, trace = None, error.__traceback__
     while trace is not None:
-        frame = trace.tb_frame
-        owner = frame.f_locals.get("self")
-        path = paths.get(id(owner))
-        if path is None and model.kind == "linen":
-            path = _linen_path(owner)
+        owner = trace.tb_frame.f_locals.get("self")
+        if not paths and owner is not None and type(owner) is type(model.modules.get("")):
+            paths = _paths(owner, model.kind)
+        path = _linen_path(owner) if model.kind == "linen" else paths.get(id(owner))
         module = path if path is not None else module
-        file = frame.f_code.co_filename
-        if not any(part in file for part in PLUMBING):
-            short = "/".join(file.split("/")[-2:])
-            where = f" (at {short}:{trace.tb_lineno}, {frame.f_code.co_name})"
         trace = trace.tb_next
-    return module, where
+    return module, users_line(error.__traceback__)
+
+
+def _paths(whole: Any, kind: str) -> dict[int, str]:
+    """The modules within `whole`, which was put together for one call."""
+    if kind == "nnx":
+        from flax import nnx
+
+        return {id(part): dotted(path) for path, part in nnx.iter_modules(whole)}
+    from compare.run.port.equinox_model import modules_of
+
+    return {id(part): path for path, part in modules_of(whole).items()}
 
 
 def _linen_path(owner: Any) -> str | None:
@@ -52,15 +57,24 @@ def _linen_path(owner: Any) -> str | None:
         return None
 
 
-def random_places(jaxpr: Any) -> Iterator[str]:
-    """Where a program draws random numbers: file:line of each."""
+def random_places(jaxpr: Any, outer: str = "an unknown place") -> Iterator[str]:
+    """Where a program draws random numbers: file:line of each, or of the call around it."""
     for eqn in _open(jaxpr).eqns:
+        place = _place(eqn.source_info.traceback) or outer
         if eqn.primitive.name in ("random_bits", "threefry2x32", "rng_bit_generator"):
-            yield _place(eqn.source_info.traceback)
+            yield place
         for inner in eqn.params.values():
             for part in inner if isinstance(inner, tuple | list) else (inner,):
                 if hasattr(_open(part), "eqns"):
-                    yield from random_places(part)
+                    yield from random_places(part, place)
+
+
+def _place(traceback: Any) -> str:
+    """file:line of the innermost frame that the user wrote; "" for none."""
+    for frame in getattr(traceback, "frames", None) or []:
+        if not any(part in frame.file_name for part in PLUMBING):
+            return f"{'/'.join(frame.file_name.split('/')[-2:])}:{frame.line_num}"
+    return ""
 
 
 def deterministic(jaxpr: Any, train: bool) -> None:

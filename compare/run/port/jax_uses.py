@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from compare.run.port import stacked
 from compare.run.port.jax_model import JaxModel
 from compare.run.port.use import Use, named_statistic
 from compare.run.port.views import View, altered, joined, laid_out
@@ -31,7 +32,7 @@ class Reader:
         """The uses of the leaves, of which invar i is `views[i]`; None is no leaf."""
         self._walk(jaxpr, list(views), [frozenset()] * len(views))
         absent = {p: Use(p, s, buffer=p in self.buffers) for p, s in self.shapes.items()}
-        found = {path: self.uses.get(path, absent[path]) for path in self.shapes}
+        found = stacked.sliced(absent, self.uses)
         return {path: named_statistic(use) for path, use in found.items()}
 
     def _walk(
@@ -58,9 +59,9 @@ class Reader:
         if inner:
             self._loops += 1
             merged: list[tuple[View | None, frozenset[str]]] = []
-            for jaxpr, offset, stacked in inner:
+            for jaxpr, offset, stacks in inner:
                 handed = [
-                    (view.turn(self._loops) if view and i in stacked else view, deps)
+                    (view.turn(self._loops) if view and i in stacks else view, deps)
                     for i, (view, deps) in enumerate(given)
                 ][offset:]
                 views, above = [v for v, _ in handed], [d for _, d in handed]
@@ -86,24 +87,25 @@ class Reader:
             if moved is not None:
                 return [(moved, others)]
         for i, view in views:
-            beside = frozenset(leaf for j, v in views if j != i for leaf in v.leaves)
-            for leaf in view.leaves:
-                self._use(eqn, i, view, leaf, others | beside)
-        deps = others.union(*(view.leaves for _, view in views))
+            beside = frozenset(name for j, v in views if j != i for name in v.names)
+            for leaf, name in zip(view.leaves, view.names, strict=True):
+                self._use(eqn, i, view, leaf, name, others | beside)
+        deps = others.union(*(view.names for _, view in views))
         return [(None, deps)] * count
 
     def _use(
-        self, eqn: Any, place: int, view: View, leaf: str, above: frozenset[str]
-    ) -> None:  # fmt: skip
-        known = self.uses.get(leaf)
+        self, eqn: Any, place: int, view: View, leaf: str, name: str, above: frozenset[str]
+    ) -> None:
+        known = self.uses.get(name)
         if known is not None and (known.kernel or known.role != "other"):
-            self.uses[leaf] = replace(known, times=known.times + 1)
+            self.uses[name] = replace(known, times=known.times + 1)
             return
+        slot = (leaf, view.stacked, view.index) if view.index is not None else None
         use = known or Use(
-            leaf, self.shapes[leaf], order=len(self.uses), above=above - {leaf},
-            buffer=leaf in self.buffers, stacked=view.stacked, loop=view.loop,
-            joined=view.leaves if len(view.leaves) > 1 else ())  # fmt: skip
-        self.uses[leaf] = replace(role(use, eqn, place, view), times=use.times + 1)
+            name, self.shapes[leaf], order=len(self.uses), above=above - {name},
+            buffer=leaf in self.buffers, stacked=view.stacked, loop=view.loop, part=slot,
+            joined=view.names if len(view.leaves) > 1 else ())  # fmt: skip
+        self.uses[name] = replace(role(use, eqn, place, view), times=use.times + 1)
 
 
 def jax_uses(

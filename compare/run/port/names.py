@@ -20,8 +20,8 @@ SAME_WORD = {
     "convolution": "conv", "kernel": "", "weight": "", "w": "", "scale": "", "gamma": "",
     "bias": "", "b": "", "beta": "", "params": "", "batch": "", "stats": "", "running": "",
     "module": "", "model": "", "head": "head", "classifier": "head", "encoder": "encoder",
-    "h": "layer", "downsample": "shortcut", "skip": "shortcut", "gate": "gate",
-    "mlp": "mlp", "ffn": "mlp", "intermediate": "up", "position": "position",
+    "h": "layer", "ih": "i", "hh": "layer", "downsample": "shortcut", "skip": "shortcut",
+    "ffn": "mlp", "intermediate": "up",
 }  # fmt: skip
 """What is said otherwise; "" for words that say what kind of leaf it is, and not whose."""
 

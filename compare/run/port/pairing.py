@@ -179,6 +179,13 @@ def add(found: Pairing, pairs: list[tuple[str, str]], how: str) -> None:
             found.choices.append(Choice(ways, "it could be laid out in several ways"))
 
 
+def holds(one: Use, part: Use) -> bool:
+    """Whether one slice of `one` along some axis has the size of `part`."""
+    sizes = tuple(sorted(part.shape))
+    return any(sizes == tuple(sorted(one.shape[:a] + one.shape[a + 1 :]))
+               for a in range(len(one.shape)))  # fmt: skip
+
+
 def unpaired(found: Pairing) -> None:
     """Rows for leaves without a partner, which say what becomes of them."""
     spare, owners = found.left("jax"), Owners(found)
@@ -195,6 +202,10 @@ def unpaired(found: Pairing) -> None:
             how = "no partner: a counter"
         elif rivals:
             how = f"no partner, though it would fit {', '.join(rivals[:3])}"
+        elif rivals := [one.path for one in spare if one.role and holds(one, use)]:
+            how = f"no partner, though it may be a part of {', '.join(rivals[:3])}"
+        elif idle := [one.path for one in spare if not one.role and layouts(use, one)]:
+            how = f"no partner: the JAX side has {', '.join(idle[:3])} and does not use it"
         elif shared:
             how = f"no partner: the JAX side uses one leaf twice, {shared[0]}"
         else:

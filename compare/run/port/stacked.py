@@ -1,7 +1,7 @@
 """Layers that a JAX model keeps in one stack and runs in a loop, as so many layers.
 
-The leaf `blocks.kernel` of shape (4, i, o) is paired as `blocks.kernel[0]` to
-`blocks.kernel[3]`, which the rows of the table name as parts of it.
+The loop may be JAX's or Python's. A leaf `blocks.kernel` of shape (4, i, o) is paired as
+`blocks.kernel[0]` to `blocks.kernel[3]`, which the rows of the table name as parts of it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,39 @@ Parts = dict[str, tuple[str, int, int]]
 """Of a layer's leaf: the stack that it is part of, the stack's axis, and the place in it."""
 
 
+def sliced(absent: Uses, seen: Uses) -> Uses:
+    """The use of every leaf, those of its slices where all of them are used one by one.
+
+    absent   the leaves as if none were used
+    seen     uses of leaves and of slices, by path
+    """
+    slices: dict[str, dict[int, Use]] = {}
+    for use in seen.values():
+        if use.part is not None:
+            slices.setdefault(use.part[0], {})[use.part[2]] = use
+    found: Uses = {}
+    whole: dict[str, str] = {}
+    for path, none in absent.items():
+        some = slices.get(path, {})
+        first = next(iter(some.values()), None)
+        every = first is not None and len(some) == none.shape[first.stacked or 0]
+        if path not in seen and every:
+            found |= {use.path: use for _, use in sorted(some.items())}
+            continue
+        whole |= {use.path: path for use in some.values()}
+        plain = replace(first, path=path, stacked=None, part=None) if first else none
+        found[path] = seen.get(path, plain)
+    return {
+        path: replace(use, above=frozenset(whole.get(p, p) for p in use.above) - {path},
+                      joined=tuple(whole.get(p, p) for p in use.joined))
+        for path, use in found.items()
+    }  # fmt: skip
+
+
 def layers(uses: Uses, most: int = 512) -> tuple[Uses, Parts]:
     """The uses with every stack as the leaves of its layers, and what each of those is."""
-    stacks = {p: u for p, u in uses.items() if u.stacked is not None}
+    stacks = {p: u for p, u in uses.items() if u.stacked is not None and u.part is None}
     stacks = {p: u for p, u in stacks.items() if 0 < u.shape[u.stacked or 0] <= most}
-    if not stacks:
-        return uses, {}
     first: dict[int, int] = {}
     for use in stacks.values():
         first[use.loop] = min(use.order, first.get(use.loop, use.order))
@@ -30,6 +57,9 @@ def layers(uses: Uses, most: int = 512) -> tuple[Uses, Parts]:
     parts: Parts = {}
     for path, use in uses.items():
         if path not in stacks:
+            if use.part is not None:
+                parts[path] = use.part
+                use = replace(use.without(use.part[1]), stacked=None)
             above = _above(use.above, stacks, None, 0)
             found.append(((use.order, 0, 0), replace(use, above=above)))
             continue

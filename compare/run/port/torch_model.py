@@ -13,7 +13,7 @@ from torch import nn
 
 from compare.run import target, torch_side
 from compare.run.draw import Leaf, generator, leaf_array
-from compare.run.port.errors import PortError
+from compare.run.port.errors import PortError, advised, users_line
 from compare.run.port.torch_uses import _NORMS
 
 
@@ -22,6 +22,8 @@ def taken(model: Any) -> tuple[nn.Module, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if hasattr(model, "_orig_mod"):
         model, notes = model._orig_mod, ("torch.compile is unwrapped: its module is compared",)
+    if isinstance(model, type):
+        raise PortError("torch", f"{model.__name__} is a class: pass {model.__name__}(...)")
     if not isinstance(model, nn.Module):
         raise PortError("torch", f"a {type(model).__name__} is no nn.Module")
     for path, leaf in [*model.named_parameters(), *model.named_buffers()]:
@@ -99,13 +101,8 @@ def told(module: nn.Module) -> Iterator[None]:
     except PortError:
         raise
     except Exception as error:
-        line = (str(error).strip().splitlines() or ["no message"])[0]
-        advice = ""
-        if "inplace" in str(error) or "in-place" in str(error):
-            advice = ". It works in place on what its gradient needs: write x = x + ... there"
-        raise PortError(
-            "torch", f"{type(error).__name__}: {line}{advice}", stack[-1] if stack else None
-        ) from error
+        says = f"{type(error).__name__}: {advised(str(error))}{users_line(error.__traceback__)}"
+        raise PortError("torch", says, stack[-1] if stack else None) from error
     finally:
         for hook in hooks:
             hook.remove()

@@ -51,8 +51,8 @@ def torch_uses(
     found = {}
     for leaf in leaves:
         use = watching.uses.get(leaf.path)
-        use = use or Use(leaf.path, leaf.shape, buffer=leaf.buffer)
-        found[leaf.path] = by_class(module, leaf, use)
+        absent = Use(leaf.path, leaf.shape, buffer=leaf.buffer)
+        found[leaf.path] = by_class(module, leaf, use) if use else absent
     return found
 
 

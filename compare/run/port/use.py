@@ -28,6 +28,7 @@ class Use:
     times     how often it is used
     joined    leaves that it is put end to end with first, in their order
     stacked, loop   the axis that a loop runs along, one layer a turn, and which loop it is
+    part      the leaf, the axis and the place of a slice that is used by itself
     """
 
     path: str
@@ -43,6 +44,7 @@ class Use:
     joined: tuple[str, ...] = ()
     stacked: int | None = None
     loop: int = -1
+    part: tuple[str, int, int] | None = None
 
     @property
     def kernel(self) -> bool:

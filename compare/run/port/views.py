@@ -22,14 +22,24 @@ ALTERING = ("neg", "exp", "exp2", "log", "log1p", "tanh", "logistic", "sqrt", "r
 class View:
     """A leaf laid out otherwise, or several of one rank joined end to end.
 
-    stacked   the leaf's axis that a loop runs along, of which this is one turn
+    stacked   the leaf's axis that a loop runs along, of which this is one turn, or that it was
+              indexed along
     loop      which loop that is
+    index     where it was indexed
     """
 
     leaves: tuple[str, ...]
     axes: Axes
     stacked: int | None = None
     loop: int = -1
+    index: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The leaves, or the slices of them that this is."""
+        if self.index is None:
+            return self.leaves
+        return tuple(f"{leaf}[{self.index}]" for leaf in self.leaves)
 
     def laid(self, axes: Iterable[tuple[int, ...]]) -> View:
         return replace(self, axes=tuple(axes))
@@ -46,8 +56,8 @@ def joined(eqn: Any, given: Sequence[View | None]) -> View | None:
     if eqn.primitive.name != "concatenate" or len(views) != len(given) or len(views) < 2:
         return None
     first = views[0]
-    same = (first.axes, first.stacked, first.loop)
-    if any((view.axes, view.stacked, view.loop) != same for view in views):
+    same = (first.axes, first.stacked, first.loop, first.index)
+    if any((view.axes, view.stacked, view.loop, view.index) != same for view in views):
         return None
     leaves = tuple(leaf for view in views for leaf in view.leaves)
     return replace(first, leaves=leaves) if len(set(leaves)) == len(leaves) else None
@@ -56,7 +66,9 @@ def joined(eqn: Any, given: Sequence[View | None]) -> View | None:
 def laid_out(eqn: Any, view: View) -> View | None:
     """The view after an operation that only lays it out anew; None where it computes."""
     name, params, axes = eqn.primitive.name, eqn.params, view.axes
-    if name in PASSING or name in ("slice", "rev", "dynamic_slice"):
+    if name == "slice":
+        return indexed(eqn, view)
+    if name in PASSING or name in ("rev", "dynamic_slice"):
         return view
     if name == "transpose":
         return view.laid(axes[i] for i in params["permutation"])
@@ -71,6 +83,17 @@ def laid_out(eqn: Any, view: View) -> View | None:
     if name == "reshape":
         return view.laid(reshaped(eqn.invars[0].aval.shape, params["new_sizes"], axes))
     return None
+
+
+def indexed(eqn: Any, view: View) -> View:
+    """A slice of one along an axis of the leaf itself is a leaf of its own: weights[2]."""
+    shape, start = eqn.invars[0].aval.shape, eqn.params["start_indices"]
+    sizes = [b - a for a, b in zip(start, eqn.params["limit_indices"], strict=True)]
+    cut = [axis for axis, n in enumerate(shape) if sizes[axis] != n]
+    plain = view.stacked is None and len(cut) == 1 and sizes[cut[0]] == 1
+    if plain and len(view.axes[cut[0]]) == 1 and len(shape) > 1:
+        return replace(view, stacked=view.axes[cut[0]][0], index=start[cut[0]])
+    return view
 
 
 def altered(eqn: Any, view: View) -> View | None:
