@@ -24,6 +24,7 @@ from compare.measure.environment import Device
 from compare.port.command import check, convert
 from compare.precision import precision
 from compare.selftest import selftest
+from compare.thresholds import thresholds
 from compare.train import train
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ app.command()(convert)
 app.command("explain")(explain_case)
 app.command()(calibrate)
 app.command()(selftest)
+app.command()(thresholds)
 
 
 @app.command()

@@ -111,7 +111,7 @@ def present(seen: Seen, values: Values) -> bool | None:
 
 def located(seen: Seen, values: Values) -> list[int] | None:
     """The places among JAX's values of all that a call returned; [] where one is missing."""
-    floats = [x for x in tensors(seen.result) if x.is_floating_point() and telling(x)]
+    floats = [x for x in seen.held if telling(x)]
     if not floats or seen.index == WHOLE:
         return None
     places = [place(x, seen, values) for x in floats]
@@ -138,7 +138,7 @@ def known(calls: Sequence[Seen], values: Values) -> set[int]:
     found: set[int] = set()
     done: set[int] = set()
     for seen in calls:
-        for one in tensors([seen.arguments, seen.result]):
+        for one in [*tensors(seen.arguments), *seen.held]:
             if id(one) not in done and one.is_floating_point() and telling(one):
                 done.add(id(one))
                 at = place(one, seen, values)

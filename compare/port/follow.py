@@ -29,7 +29,7 @@ from compare.run.port.trace import Values, orders
 from compare.run.port.trace import values as trace
 from compare.run.record import Record
 from compare.run.subject import Subject
-from compare.run.suspect import Suspect
+from compare.run.suspect import OPERATIONS, Suspect
 from compare.run.suspects import suspects
 from compare.run.torch_side import numpy
 
@@ -207,21 +207,21 @@ class Follower:
     @staticmethod
     def value(calls: Sequence[Seen], index: int) -> dict[str, np.ndarray]:
         seen = next(seen for seen in calls if seen.index == index)
-        return {"output/0": numpy(tensors(seen.result)[0])}
+        return {"output/0": numpy(seen.held[0])}
 
     # Where nothing known fits
 
     def nearest(self, end: Seen) -> tuple[int, np.ndarray] | None:
-        near = self.values["float64"].near(numpy(tensors(end.result)[0]), 1)
+        near = self.values["float64"].near(numpy(end.held[0]), 1)
         return (near[0][1], near[0][2]) if near and near[0][0] < NEAR else None
 
     def gap(self, calls: Sequence[Seen], end: Seen) -> str:
-        values = self.values["float64"].near(numpy(tensors(end.result)[0]), 1)
+        values = self.values["float64"].near(numpy(end.held[0]), 1)
         return f"{values[0][0]:.1e} of the largest" if values else "values of other sizes"
 
     def unknown(self, calls: Sequence[Seen], end: Seen) -> Explained:
         """What is known of a place without a known cause."""
-        ours = numpy(tensors(end.result)[0])
+        ours = numpy(end.held[0])
         said = [f"it is in {end.name}, the {self.turn(calls, end)} call there"]
         near = self.nearest(end)
         if near is not None and (words := relation(ours, near[1])):
@@ -235,7 +235,7 @@ class Follower:
 
     def replaced(self, calls: Sequence[Seen], end: Seen) -> bool:
         """Puts JAX's value in the place of torch's, if what follows then agrees."""
-        for _, _, target in self.values["float64"].near(numpy(tensors(end.result)[0]), 12):
+        for _, _, target in self.values["float64"].near(numpy(end.held[0]), 12):
             held = torch.tensor(np.ascontiguousarray(target))
 
             def given(rest, arguments, value, held=held):
@@ -257,6 +257,16 @@ class Follower:
                 self.adopted = rewrites
                 return True
         return False
+
+    def retract(self) -> None:
+        """Takes back causes that only say what was done to a number, as outputs still differ.
+
+        A term left out gives some value of JAX's where the order of operations is another.
+        """
+        for place, one in enumerate(self.found):
+            if one.causes and all(cause.source in OPERATIONS for cause in one.causes):
+                words = f"near to it: {one.causes[0].says}; but the outputs then differ still"
+                self.found[place] = dataclasses.replace(one, causes=(), known=(words,))
 
     # Backward, and buffers
 
@@ -373,9 +383,13 @@ def follow(
     if verdict.verdict == "less-careful":
         return careless(follower, verdict), False
     whole = follower.forward()
-    if whole and (left := follower.judged(records)):
+    left = follower.judged(records)
+    if any(one.array.startswith("output/") for one in left):
+        follower.retract()
+    elif whole and left:
         follower.rest(records, dataclasses.replace(verdict, findings=tuple(left)))
-    return follower.found, not follower.judged(records)
+        left = follower.judged(records)
+    return follower.found, not left
 
 
 def careless(follower: Follower, verdict: Verdict) -> list[Explained]:
@@ -384,10 +398,10 @@ def careless(follower: Follower, verdict: Verdict) -> list[Explained]:
     wide, _ = subject.noted({})
     narrow, _ = subject.noted({}, "float32")
     for ours, single in zip(wide, narrow, strict=True):
-        results = [x for x in tensors(ours.result) if x.is_floating_point() and telling(x)]
+        results = [x for x in ours.held if telling(x)]
         if ours.index == WHOLE or not results:
             continue
-        t64, t32 = numpy(results[0]), numpy(tensors(single.result)[0])
+        t64, t32 = numpy(results[0]), numpy(single.held[0])
         found = values["float64"].find(t64)
         if found is None or found[0] >= len(values["float32"].arrays):
             continue

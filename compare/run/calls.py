@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from compare.run import target
+
 WHOLE = -1
 """The index of the call of the whole module or function itself."""
 
@@ -85,6 +87,10 @@ SIGNATURES = {
 }
 _SAME_NAME = {
     "__rdiv__": "rdiv",
+    "__iadd__": "add",
+    "__isub__": "sub",
+    "__imul__": "mul",
+    "__itruediv__": "div",
     "__rsub__": "rsub",
     "__matmul__": "matmul",
     "true_divide": "div",
@@ -103,7 +109,8 @@ class Seen:
 
     path      the module that made it, "" for the subject itself
     arguments defaults among them; an argument that has no name goes by its place
-    result    what it returned
+    result    what it returned; a later call may work in place on it
+    held      copies of the floating tensors that it returned
     module    of the call of a whole module, the module
     """
 
@@ -113,6 +120,7 @@ class Seen:
     arguments: dict[str, Any] = field(repr=False)
     result: Any = field(default=None, repr=False)
     module: Any = field(default=None, repr=False)
+    held: tuple[torch.Tensor, ...] = field(default=(), repr=False)
 
     def get(self, name: str, default: Any = None) -> Any:
         return self.arguments.get(name, default)
@@ -143,7 +151,7 @@ class Calls(TorchFunctionMode):
         index, self._count = self._count, self._count + 1
         if not self._note and index not in self._rewrites:
             return func(*args, **(kwargs or {}))
-        name = _SAME_NAME.get(name, name)
+        name = plain_name(name)
         arguments = named_arguments(func, name, args, kwargs or {})
         placed = len(args)
 
@@ -152,7 +160,9 @@ class Calls(TorchFunctionMode):
 
         result = rewritten(plain, self._rewrites.get(index, ()))(**arguments)
         if self._note:
-            self.seen.append(Seen(index, self.paths[-1], name, arguments, result))
+            made = [x for x in target.flatten(result) if isinstance(x, torch.Tensor)]
+            held = tuple(x.detach().clone() for x in made if x.is_floating_point())
+            self.seen.append(Seen(index, self.paths[-1], name, arguments, result, held=held))
         return result
 
     def follow(self, module: torch.nn.Module) -> list[Any]:
@@ -173,17 +183,27 @@ class Calls(TorchFunctionMode):
         return hooks
 
 
+def plain_name(name: str) -> str:
+    """A function's name without the sign of working in place: add for add_ and __iadd__."""
+    if name.endswith("_") and not name.endswith("__"):
+        name = name.removesuffix("_")
+    return _SAME_NAME.get(name, name)
+
+
 def rewritten(plain: Callable[..., Any], rewrites: Sequence[tuple[Rewrite, float]]) -> Any:
     """`plain` with `rewrites` around it, the first outermost."""
     call = plain
     for rewrite, value in reversed(rewrites):
+        call = around(call, rewrite, value)
+    return call
 
-        def around(
-            rest: Any = call, rewrite: Any = rewrite, value: float = value, **given: Any
-        ):
-            return rewrite(rest, given, value)
 
-        call = around
+def around(rest: Callable[..., Any], rewrite: Rewrite, value: float) -> Callable[..., Any]:
+    """One rewrite around a call, whose arguments may have any names: attention's has a value."""
+
+    def call(**given: Any) -> Any:
+        return rewrite(rest, given, value)
+
     return call
 
 
@@ -225,7 +245,7 @@ def invoked(func: Any, placed: int, before: Mapping[str, Any], given: Mapping) -
     names = list(before)
     args = [given[name] for name in names[:placed]]
     name = str(func.__name__)
-    known = signature(func, _SAME_NAME.get(name, name)) or {}
+    known = signature(func, plain_name(name)) or {}
     rest = {
         key: value
         for key, value in given.items()

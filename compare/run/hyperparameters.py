@@ -98,16 +98,13 @@ def settings(module: Any) -> dict[str, Any]:
         if attribute.startswith("_") or attribute in BOOKKEEPING or not plain(value):
             continue
         found[str(TORCH_NAMES.get(attribute, attribute))] = value
-    # Flax's own BatchNorm keeps what torch replaces.
-    if (
-        type(module).__module__.startswith("flax")
-        and "BatchNorm" in name
-        and "momentum" in found
-    ):
+    # Flax's own BatchNorm, and what derives from it, keeps what torch replaces.
+    flax = any(b.__module__.startswith("flax") and "BatchNorm" in b.__name__
+               for b in type(module).__mro__)  # fmt: skip
+    if flax and "momentum" in found:
         found["momentum"] = round(1 - found["momentum"], 12)
-    if any(base.__module__.startswith("flax") and "BatchNorm" in base.__name__
-           for base in type(module).__mro__[1:]) and "momentum" in found:  # fmt: skip
-        found["momentum"] = round(1 - vars(module)["momentum"], 12)
+    if "padding" in found:
+        found["padding"] = padded(found)
     if any("Norm" in base.__name__ for base in type(module).__mro__):
         found.setdefault("use_fast_variance", False)
     for leaf in ("bias", "weight"):  # there or not
@@ -115,6 +112,24 @@ def settings(module: Any) -> dict[str, Any]:
     if hasattr(module, "bias"):
         found["bias"] = module.bias is not None and module.bias is not False
     return found
+
+
+def padded(found: Mapping[str, Any]) -> Any:
+    """Flax's words for a padding as numbers, where they mean the same on both sides of an axis."""
+    padding, kernel = found["padding"], found.get("kernel_size")
+    if padding == "VALID":
+        return 0
+    if padding != "SAME" or kernel is None:
+        return padding
+    kernel = (kernel,) if isinstance(kernel, int) else tuple(kernel)
+    stride, dilation = (_flat(found.get(name, 1)) for name in ("stride", "dilation"))
+    spread = [d * (k - 1) for k, d in zip(kernel, dilation * len(kernel), strict=False)]
+    even = all(one == 1 for one in stride) and all(s % 2 == 0 for s in spread)
+    return tuple(s // 2 for s in spread) if even else padding
+
+
+def _flat(value: Any) -> tuple[int, ...]:
+    return (value,) if isinstance(value, int) else tuple(value or (1,))
 
 
 def plain(value: Any) -> bool:

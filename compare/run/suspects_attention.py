@@ -229,10 +229,37 @@ def _gates(places: tuple[int, ...]) -> Callable[..., Any]:
     return rewrite
 
 
+def heads_first(seen: Seen) -> Iterator[Suspect]:
+    """Parts of equal width, as of a fused projection, read with the heads before the parts."""
+    x, parts = next(iter(seen.arguments.values())), seen.result
+    width = parts[0].shape[-1]
+    if not isinstance(x, Tensor) or x.shape[-1] != width * len(parts):
+        return
+    for heads in (n for n in range(2, width) if width % n == 0):
+
+        def read(rest: Any, a: dict[str, Any], _: float, heads: int = heads) -> tuple:
+            whole = next(iter(a.values()))
+            apart = whole.unflatten(-1, (heads, len(parts), width // heads))
+            return tuple(apart[..., i, :].flatten(-2) for i in range(len(parts)))
+
+        yield Suspect(
+            "heads before parts",
+            "layout",
+            f"{{kind}}: torch has the {len(parts)} parts first, the JAX side its {heads} heads "
+            f"(heads, {len(parts)}, head size)",
+            f"reshape to ({len(parts)}, {heads}, {width // heads}), not ({heads}, {len(parts)}, "
+            f"{width // heads})",
+            read,
+        )
+
+
 def gates(seen: Seen) -> Iterator[Suspect]:
     """A chunk of gates, as a cell of one's own cuts it, handed on in another order."""
     parts = seen.result
-    if not isinstance(parts, tuple) or len(parts) not in (3, 4):
+    if not isinstance(parts, tuple | list) or len(parts) not in (2, 3, 4):
+        return
+    yield from heads_first(seen)
+    if len(parts) == 2:
         return
     names = "ifgo" if len(parts) == 4 else "rzn"
     for order in list(itertools.permutations(range(len(parts))))[1:]:

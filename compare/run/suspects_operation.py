@@ -203,7 +203,7 @@ def reduction(seen: Seen) -> Iterator[Suspect]:
                     "reduced axes",
                     "gotcha 56",
                     f"{{kind}}: torch's axes are {own}, the JAX side's are torch's axes {axes}",
-                    f"torch's axes {own}: of a channels-last array (0, 1, 2) for (0, 2, 3)",
+                    f"torch's axes {own}: (0, 1, 2) of a channels-last array for (0, 2, 3)",
                     changed(dim=axes),
                 )
     for axis in range(x.dim()):

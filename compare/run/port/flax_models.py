@@ -111,7 +111,9 @@ def linen_model(model: tuple, train: bool, options: dict[str, Any]) -> JaxModel:
         """Dropout is set aside: its call gives back what it was given."""
         if isinstance(context.module, linen.Dropout) and context.method_name == "__call__":
             return args[0]
-        if isinstance(context.module, linen.RNN) and hasattr(context.module.cell, "param_dtype"):
+        if isinstance(context.module, linen.RNN) and hasattr(
+            context.module.cell, "param_dtype"
+        ):
             # Of the first state, which would stay in float32.
             object.__setattr__(context.module.cell, "param_dtype", jnp.result_type(args[0]))
         return following(*args, **named)
