@@ -186,8 +186,8 @@ def jax_outputs(made: Models) -> Shapes:
 
 
 def _dtype(values: Any) -> Any:
-    dtype = np.result_type(values)
-    return np.float64 if dtype.kind == "f" else dtype
+    dtype = np.result_type(getattr(values, "dtype", values))
+    return np.float64 if jax.numpy.issubdtype(dtype, np.floating) else dtype
 
 
 # How axes lie.

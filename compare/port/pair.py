@@ -14,6 +14,7 @@ from compare.port.models import Models
 from compare.port.probe import Probe
 from compare.port.search import Found, has, search
 from compare.run import torch_side
+from compare.run.jax_leaves import cast
 from compare.run.port import jax_ready, stacked, table
 from compare.run.port.choices import Choice, Option, Pairing
 from compare.run.port.errors import Undecided
@@ -95,8 +96,7 @@ def uses(made: Models) -> tuple[dict[str, Use], dict[str, Use]]:
     with torch.no_grad():
         ours = torch_uses(module, leaves, made.call_torch)
     inputs = {k: jax.ShapeDtypeStruct(x.shape, x.dtype) for k, x in made.jax_inputs().items()}
-    wide = {k: np.asarray(x, np.float64) if np.result_type(x).kind == "f" else x
-            for k, x in made.jax.leaves.items()}  # fmt: skip
+    wide = {k: cast(np.asarray(x), np.float64) for k, x in made.jax.leaves.items()}
     with jax.enable_x64(True), jax_ready.told(made.jax):
         model = replace(made.jax, leaves=wide)
         jaxpr = jax.make_jaxpr(made.call_jax)(wide, inputs)

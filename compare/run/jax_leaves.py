@@ -95,4 +95,5 @@ def cast(values: np.ndarray, dtype: Any) -> np.ndarray:
     """`values` at `dtype`, or at the complex dtype of its width; integers as they are."""
     if values.dtype.kind == "c":
         return values.astype(jnp.result_type(dtype, jnp.complex64))
-    return values.astype(dtype) if values.dtype.kind == "f" else values
+    # bfloat16 is no float to NumPy.
+    return values.astype(dtype) if jnp.issubdtype(values.dtype, jnp.floating) else values

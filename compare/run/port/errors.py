@@ -44,7 +44,7 @@ def advised(says: str) -> str:
 
 
 class Undecided(PortError):
-    """Leaves whose partners can't be told: the table says which, to be edited and passed back."""
+    """Leaves whose partners can't be told: the table says which, to be edited, passed back."""
 
     def __init__(self, says: str, table: str) -> None:
         self.table = table

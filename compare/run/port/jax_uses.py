@@ -112,7 +112,7 @@ def jax_uses(
     model: JaxModel, call: Callable[..., Any], inputs: Mapping[str, Any]
 ) -> dict[str, Use]:
     """The use of each leaf of `model` in `call(leaves, inputs)`, in the model's order."""
-    leaves = {path: jax.ShapeDtypeStruct(np.shape(x), np.result_type(x))
+    leaves = {path: jax.ShapeDtypeStruct(np.shape(x), np.asarray(x).dtype)
               for path, x in model.leaves.items()}  # fmt: skip
     closed = jax.make_jaxpr(call)(leaves, dict(inputs))
     views: list[View | None] = [

@@ -148,12 +148,16 @@ def within(found: Pairing, ours: list[str], theirs: list[str], agreed: bool) -> 
 def contrary(
     found: Pairing, groups: list[tuple[list[str], list[str]]], by_name: Mapping[str, str]
 ) -> None:
-    """A choice between what names say and what the flow of data says, which is not that."""
+    """A choice between what names say and what the flow of data says, which is not that.
+
+    Where a norm stands is a mistake that ports make: there names hold if no probe can tell.
+    """
     first = options(found, list(by_name.items()), "name; the flow of data says otherwise")
     flow = [pair for mine, other in groups for pair in zip(mine, other, strict=True)]
     ways = [*first[:1], *options(found, flow, CONTRARY)[:1]]
     if ways:
-        found.choices.append(Choice(tuple(ways), CONTRARY, settled=True))
+        kernels = any(found.torch[path].kernel for path in by_name)
+        found.choices.append(Choice(tuple(ways), CONTRARY, settled=not kernels))
 
 
 def levels(ours: Uses, theirs: Uses) -> list[tuple[list[str], list[str]]] | None:
