@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from einops import EinopsError
 
 from compare.port.models import models
 from compare.port.pair import pair
@@ -105,28 +106,39 @@ def write(path: Path, tensors: Tensors) -> None:
 def converted(rows: Sequence[Row], tensors: Tensors, to: str) -> Tensors:
     """The checkpoint `tensors` laid out for the other side, bit for bit.
 
-    Raises PortError that lists tensors that no row names, and rows whose tensor is not there.
+    Where several of torch's add up to one of JAX's, the first has all of it on the way back.
+    Raises PortError that lists tensors that no row names, rows whose tensor is not there, and
+    rows that do not fit its shape.
     """
-    source, part = ("torch", "torch_part") if to == "jax" else ("jax", "jax_part")
+    source = "torch" if to == "jax" else "jax"
     names = {getattr(row, source) for row in rows}
     problems = [f"no row names {name} {tuple(x.shape)}" for name, x in tensors.items()
                 if name not in names]  # fmt: skip
-    problems += [f"the file has no {getattr(row, source)}" for row in rows
-                 if row.paired and getattr(row, source) not in tensors]  # fmt: skip
-    if problems:
-        raise PortError("", "the table does not fit the file:\n  " + "\n  ".join(problems))
     pieces: dict[str, list[tuple[str, Any]]] = {}
+    taken: set[tuple[str, str]] = set()
     for row in (row for row in rows if row.paired):
-        value = tensors[getattr(row, source)]
-        moved = row.forward(value) if to == "jax" else row.backward(value)
-        target = row.jax if to == "jax" else row.torch
-        pieces.setdefault(target, []).append(
-            (row.jax_part if part == "torch_part" else row.torch_part, moved)
-        )
-    return {name: assembled(name, parts) for name, parts in pieces.items()}
+        name = getattr(row, source)
+        if name not in tensors:
+            problems.append(f"the file has no {name}")
+            continue
+        try:
+            moved = (row.forward if to == "jax" else row.backward)(tensors[name])
+        except (EinopsError, IndexError, RuntimeError) as error:
+            words = str(error).strip().splitlines()[-1].strip()
+            problems.append(f"{name} {tuple(tensors[name].shape)} as {row.layout!r}: {words}")
+            continue
+        if to == "torch" and (row.jax, row.jax_part) in taken:
+            moved = moved * 0
+        taken.add((row.jax, row.jax_part))
+        home, part = (row.jax, row.jax_part) if to == "jax" else (row.torch, row.torch_part)
+        pieces.setdefault(home, []).append((part, moved))
+    if problems:
+        problems = list(dict.fromkeys(problems))
+        raise PortError("", "the table does not fit the file:\n  " + "\n  ".join(problems))
+    return {name: assembled(parts) for name, parts in pieces.items()}
 
 
-def assembled(name: str, parts: Sequence[tuple[str, Any]]) -> Any:
+def assembled(parts: Sequence[tuple[str, Any]]) -> Any:
     """A tensor of its parts: the only one, or slices along axes; parts of one place add up."""
     import torch
 
@@ -139,8 +151,11 @@ def assembled(name: str, parts: Sequence[tuple[str, Any]]) -> Any:
             shape += [0] * (axis + 1 - len(shape))
             shape[axis] = max(shape[axis], end)
     whole = torch.zeros(shape, dtype=parts[0][1].dtype)
+    filled = torch.zeros(shape, dtype=torch.bool)
     for part, value in parts:
-        whole[slices(part)] += value
+        place = slices(part)
+        whole[place] = whole[place] + value if filled[place].any() else value
+        filled[place] = True
     return whole
 
 

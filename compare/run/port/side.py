@@ -52,10 +52,14 @@ class Ported:
         def forward(diff: dict, rest: dict) -> tuple[list, dict]:
             now = {**diff, **rest}
             held = {path: jnp.asarray(now[f"{OWN}{path}"]) for path in own}
-            leaves = self.leaves({path: now[path] for path in given.leaves}, held)
+            mine = {path: now[path] for path in given.leaves}
+            if self.as_is:
+                mine |= {path: jnp.zeros_like(mine[path]) for path in buffers}
+            leaves = self.leaves(mine, held)
             called = target.called(case, now, "jax")
             result, after = self.model.call(leaves, *called)
             outputs = target.outputs(case, result, "jax")
+            after = leaves | after  # what a function has no buffer for stays
             return outputs, {row.torch: laid_back(row, after[row.jax]) for row in returning}
 
         return forward
