@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import flax.linen as fnn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +18,6 @@ from compare.port.report import Report
 from compare.run.port.errors import Undecided
 
 X = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
-SERIES = np.random.default_rng(1).standard_normal((2, 4, 8)).astype(np.float32)
 TOKENS = np.random.default_rng(2).integers(0, 11, (3, 5))
 
 
@@ -213,66 +211,6 @@ def test_a_missing_bias_is_named(lacking):
     assert alone == [f"{lacking}.bias"]
 
 
-class Blocks(nn.Module):
-    def __init__(self, depth=3):
-        super().__init__()
-        self.up = nn.ModuleList([nn.Linear(8, 6) for _ in range(depth)])
-        self.down = nn.ModuleList([nn.Linear(6, 8) for _ in range(depth)])
-        self.out = nn.Linear(8, 8)
-
-    def forward(self, x):
-        for up, down in zip(self.up, self.down, strict=True):
-            x = x + down(torch.tanh(up(x)))
-        return self.out(x)
-
-
-def block(x, layer):
-    h = jnp.tanh(x @ layer["up"]["w"] + layer["up"]["b"])
-    return x + h @ layer["down"]["w"] + layer["down"]["b"], None
-
-
-def scanned(parameters, x):
-    x, _ = jax.lax.scan(block, x, parameters["blocks"])
-    return x @ parameters["out"]["w"] + parameters["out"]["b"]
-
-
-def indexed(parameters, x):
-    for i in range(3):
-        x, _ = block(x, jax.tree.map(lambda stack, i=i: stack[i], parameters["blocks"]))
-    return x @ parameters["out"]["w"] + parameters["out"]["b"]
-
-
-@pytest.mark.parametrize("function", [scanned, indexed])
-def test_stacked_layers(function):
-    stack = jax.tree.map(lambda x: jnp.stack([x] * 3), {"up": dense(8, 6), "down": dense(6, 8)})
-    report = check_port(Blocks(), (function, {"blocks": stack, "out": dense(8, 8)}), X)
-    assert report.same
-    assert partners(report)["up.2.weight"] == "blocks.up.w[2]"
-    assert partners(report)["down.0.bias"] == "blocks.down.b[0]"
-
-
-class LinenBlock(fnn.Module):
-    @fnn.compact
-    def __call__(self, x, _):
-        return x + fnn.Dense(8)(jnp.tanh(fnn.Dense(6)(x))), None
-
-
-class LinenBlocks(fnn.Module):
-    @fnn.compact
-    def __call__(self, x):
-        many = fnn.scan(
-            LinenBlock, variable_axes={"params": 0}, split_rngs={"params": True}, length=3
-        )
-        x, _ = many()(x, None)
-        return fnn.Dense(8)(x)
-
-
-@pytest.mark.slow
-def test_stacked_layers_of_linen():
-    model = LinenBlocks()
-    assert check_port(Blocks(), (model, model.init(jax.random.key(0), X)), X).same
-
-
 class Norms(nn.Module):
     """Linears before norms in train mode: their biases change no output."""
 
@@ -343,47 +281,22 @@ def test_a_probe_proves_nothing_that_it_does_not_feel():
     assert [row.jax for row in rows] == ["s", "t"]
 
 
-class Recurrent(nn.Module):
-    def __init__(self, cls):
-        super().__init__()
-        self.net = cls(8, 8, batch_first=True)
+def test_equinox_modules_take_arguments_by_name():
+    eqx = pytest.importorskip("equinox")
 
-    def forward(self, x):
-        return self.net(x)[0]
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(8, 3)
 
+        def forward(self, x, mask):
+            return self.linear(x) * mask[:, None]
 
-class LinenRecurrent(fnn.Module):
-    cell: Any
+    class JaxMasked(eqx.Module):
+        linear: Any
 
-    @fnn.compact
-    def __call__(self, x):
-        return fnn.RNN(self.cell(8))(x)
+        def __call__(self, x, mask):
+            return self.linear(x) * mask
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("ours", "cell"),
-    [(nn.LSTM, fnn.LSTMCell), (nn.LSTM, fnn.OptimizedLSTMCell), (nn.GRU, fnn.GRUCell)],
-)
-def test_square_recurrent_kernels(ours, cell):
-    """As many inputs as states: what is of the input and what of the state is proven."""
-    model = LinenRecurrent(cell)
-    variables = model.init(jax.random.key(0), SERIES)
-    report = check_port(Recurrent(ours), (model, variables), SERIES)
-    assert report.same
-    assert "adds to the other bias of its gate" in report.table
-
-
-class NnxRecurrent(nnx.Module):
-    def __init__(self, cell, rngs):
-        self.net = nnx.RNN(cell(8, 8, rngs=rngs))
-
-    def __call__(self, x):
-        return self.net(x)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", [nnx.LSTMCell, nnx.OptimizedLSTMCell])
-def test_recurrent_kernels_of_nnx(cell):
-    report = check_port(Recurrent(nn.LSTM), NnxRecurrent(cell, nnx.Rngs(0)), SERIES)
-    assert report.same
+    port = JaxMasked(eqx.nn.Linear(8, 3, key=jax.random.key(0)))
+    assert check_port(Masked(), port, {"x": X, "mask": np.arange(5.0)}).same

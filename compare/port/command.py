@@ -9,8 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from compare.command import fail
+from compare.port.named import given, made, named
 
-Maker = Annotated[str, typer.Option(help="package.module:name of the model, or what makes it.")]
+Torch = Annotated[
+    str, typer.Option(help="package.module:name of the nn.Module, or of what makes it.")
+]
+Jax = Annotated[
+    str,
+    typer.Option(
+        help="package.module:name of the port, or of what makes it: an nnx.Module, (Linen "
+        "module, variables), an Equinox module, or (function, parameters)."
+    ),
+]
 MapFile = Annotated[
     Path | None, typer.Option("--map", help="The table of leaves, as --save-map writes it.")
 ]
@@ -18,13 +28,14 @@ SaveMap = Annotated[Path | None, typer.Option(help="Write the table of leaves to
 
 
 def check(
-    torch: Maker,
-    jax: Maker,
+    torch: Torch,
+    jax: Jax,
     inputs: Annotated[
         str,
         typer.Option(
-            help="float32[2,3,32,32], int64[2,16]<100; a .npz or .safetensors file; or "
-            "package.module:name of the inputs, or of what makes them."
+            help="torch's arguments: shapes such as float32[2,3,32,32], int64[2,16]<100, by "
+            "name x=float32[2,3]; a .npz or .safetensors file of named ones; or "
+            "package.module:name of them, or of what makes them."
         ),
     ],
     train: Annotated[
@@ -32,12 +43,16 @@ def check(
     ] = False,
     weights: Annotated[
         str,
-        typer.Option(help="drawn; torch (its own, carried over); as-is (both keep theirs)."),
+        typer.Option(
+            help="drawn: the same drawn ones on both sides; torch: torch's own, carried over; "
+            "as-is: both keep theirs, and your conversion is judged."
+        ),
     ] = "drawn",
     map_file: MapFile = None,
     save_map: SaveMap = None,
     layout: Annotated[
-        str, typer.Option(help="Of the JAX side's images: NHWC or NCHW; tried if empty.")
+        str,
+        typer.Option(help="How images lie on the JAX side: NHWC or NCHW; else it is tried."),
     ] = "",
     output: Annotated[
         list[str] | None,
@@ -50,10 +65,16 @@ def check(
     ] = "",
     steps: Annotated[int, typer.Option(min=0, help="Training steps in lockstep.")] = 0,
     optimizers: Annotated[
-        str, typer.Option(help="package.module:name of (torch's of parameters, optax's).")
+        str,
+        typer.Option(
+            help="package.module:name of a pair: what makes torch's of parameters, and optax's."
+        ),
     ] = "",
     losses: Annotated[
-        str, typer.Option(help="package.module:name of (torch's, JAX's) loss of the outputs.")
+        str,
+        typer.Option(
+            help="package.module:name of a pair: torch's and JAX's loss of the outputs."
+        ),
     ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
     seconds: Annotated[
@@ -64,6 +85,8 @@ def check(
     ] = None,
 ) -> None:
     """Check your own port: the verdict, the place, the cause, the line to change.
+
+    portbench check --torch models:Net --jax port:make --inputs "float32[2,3,32,32]"
 
     Exit status: 0 the same, 1 it differs, 2 wrong use, 3 it could not be decided.
     """
@@ -129,56 +152,6 @@ def show(report: Any) -> None:
     for line in report.lines:
         head, _, rest = line.partition(": ")
         console.print(f"  [bold]{head:<9}[/]{escape(rest)}", highlight=False)
-
-
-def given(text: str) -> Any:
-    """Inputs: a text of shapes, a file, or a name."""
-    from compare.run.port.given import from_file
-
-    path = Path(text)
-    if path.suffix in (".npz", ".safetensors"):
-        return from_file(path)
-    return made(text, "--inputs") if ":" in text and "[" not in text else text
-
-
-def made(name: str, option: str) -> Any:
-    """What `name` leads to; what a function without arguments makes, if it is one."""
-    import inspect
-
-    from compare.run.port.errors import PortError
-
-    found = named(name, option)
-    is_model = hasattr(found, "state_dict") or type(found).__module__.startswith(
-        ("flax", "equinox")
-    )
-    if not callable(found) or (is_model and not inspect.isclass(found)):
-        return found
-    try:
-        inspect.signature(found).bind()
-    except TypeError:
-        if inspect.isfunction(found) or inspect.isclass(found):
-            raise PortError(
-                "", f"{option} {name} needs arguments: give a function of none"
-            ) from None
-        return found
-    return found()
-
-
-def named(name: str, option: str) -> Any:
-    """The object `package.module:name`; modules of the working directory are found."""
-    import sys
-
-    from compare.run import target
-    from compare.run.port.errors import PortError
-
-    if ":" not in name:
-        raise PortError("", f"{option} {name}: write package.module:name")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        return target.named(name, "torch")
-    except target.TargetError as error:
-        raise PortError("", f"{option}: {error}") from None
 
 
 def convert(

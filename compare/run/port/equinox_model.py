@@ -33,18 +33,21 @@ def equinox_model(model: Any, train: bool, options: dict[str, Any]) -> JaxModel:
     def call(given: Leaves, args: tuple, named: dict) -> tuple[Any, Leaves]:
         whole = eqx.combine(build({path: given[path] for path in leaves}), static)
         held = build_state({path.removeprefix("state."): given[path] for path in buffers})
-        count = np.shape(args[0])[0] if args else 1
+        arrays = {name: x for name, x in named.items() if np.ndim(x)}
+        rest = {**options, **{name: x for name, x in named.items() if name not in arrays}}
+        first = next((x for x in (*args, *arrays.values()) if np.ndim(x)), None)
+        count = 1 if first is None else np.shape(first)[0]
         keys = jax.random.split(jax.random.key(0), count) if keyed and train else None
 
-        def one(example: tuple, key: Any) -> Any:
+        def one(example: tuple, by_name: dict, key: Any) -> Any:
             extra = {"key": key} if keyed else {}
             own = (held,) if state is not None else ()
-            return whole(*example, *own, **extra, **{**options, **named})
+            return whole(*example, *own, **extra, **rest, **by_name)
 
-        axes = (0, None if keys is None else 0)
+        axes = (0, 0, None if keys is None else 0)
         out = 0 if state is None else (0, None)
         mapped = jax.vmap(one, in_axes=axes, out_axes=out, axis_name=AXIS)
-        found = mapped(args, keys)
+        found = mapped(args, arrays, keys)
         if state is None:
             return found, {}
         outputs, after = found

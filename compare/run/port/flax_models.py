@@ -48,7 +48,7 @@ def nnx_model(model: nnx.Module, train: bool, options: dict[str, Any]) -> JaxMod
         wide = jnp.result_type(*(x for x in leaves.values() if is_floating(x)), jnp.float32)
         for _, part in nnx.iter_modules(module):
             if isinstance(part, nnx.RNNCellBase) and hasattr(part, "param_dtype"):
-                part.param_dtype = wide  # of the first state, which would stay in float32
+                setattr(part, "param_dtype", wide)  # noqa: B010  of the first state too
         outputs = module(*args, **{**options, **named})
         after = {dotted(p): var.get_value() for p, var in nnx.to_flat_state(nnx.state(module))}
         return outputs, {name: after[name] for name in held if name not in params}

@@ -100,7 +100,9 @@ class Reader:
         if known is not None and (known.kernel or known.role != "other"):
             self.uses[name] = replace(known, times=known.times + 1)
             return
-        slot = (leaf, view.stacked, view.index) if view.index is not None else None
+        slot = None
+        if view.index is not None and view.stacked is not None:
+            slot = leaf, view.stacked, view.index
         use = known or Use(
             name, self.shapes[leaf], order=len(self.uses), above=above - {name},
             buffer=leaf in self.buffers, stacked=view.stacked, loop=view.loop, part=slot,
