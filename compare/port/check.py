@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from compare.explain import Explained, leaked
+from compare.explain import Explained
 from compare.judge.agree import judge
-from compare.judge.locate import Place
 from compare.judge.static import Setting, differing
 from compare.judge.verdict import Verdict
 from compare.port.models import Models, models
@@ -184,9 +183,7 @@ def explained(
     made: Models, records: Records, verdict: Verdict, seconds: float
 ) -> tuple[list[Explained], bool]:
     """Places and causes of a difference, and whether they explain all of it."""
-    if verdict.verdict == "leak":
-        return [leaked(Place("", True, verdict))], False
-    if verdict.verdict not in ("different", "less-careful"):
+    if verdict.verdict not in ("different", "less-careful", "leak"):
         return [], False
     from compare.port.follow import follow
 

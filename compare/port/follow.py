@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from compare.explain import Explained
+from compare.explain import Explained, leaked
 from compare.judge.agree import compare
 from compare.judge.cause import Cause, Search
 from compare.judge.evidence import relation
@@ -28,10 +28,17 @@ from compare.run.calls import WHOLE, Rewrite, Seen
 from compare.run.port.trace import Values, orders
 from compare.run.port.trace import values as trace
 from compare.run.record import Record
-from compare.run.subject import Subject
-from compare.run.suspect import OPERATIONS, Suspect
+from compare.run.subject import Subject, leaf_path
+from compare.run.suspect import OPERATIONS, Suspect, after
 from compare.run.suspects import suspects
+from compare.run.suspects_attention import rotary
 from compare.run.torch_side import numpy
+
+LAYING = (
+    "flatten reshape view permute transpose cat stack concat repeat_interleave repeat tile split "
+    "chunk flip roll __getitem__ movedim unflatten"
+).split()
+"""Functions that only lay numbers out: what they got wrong shows in the call that takes it."""
 
 PLACES = 24
 """How many faults are followed one after another."""
@@ -48,6 +55,8 @@ class Follower:
 
     values    JAX's values in float64 and float32
     adopted   the mistakes that stay in place on torch's side
+    placed    the places among JAX's values of all that torch's calls are given and give
+    patched   whether a value of JAX's stands in torch's place: then nothing is proven
     """
 
     subject: Subject
@@ -57,6 +66,7 @@ class Follower:
     adopted: Rewrites = field(default_factory=dict)
     found: list[Explained] = field(default_factory=list)
     placed: set[int] = field(default_factory=set)
+    patched: bool = False
     known: dict[tuple[str, str], tuple[Suspect, float | None]] = field(default_factory=dict)
 
     def forward(self) -> bool:
@@ -84,7 +94,9 @@ class Follower:
     def explained(self, calls: list[Seen], end: Seen) -> Explained | None:
         """The causes at the call where agreement ends; they stay in place."""
         near = self.around(calls, end)
-        every = [one for one in suspects(near) if not one.careless]
+        beside = [seen for seen in calls if seen.path == end.path]
+        every = [*suspects(near), *self.alone(near), *rotary(beside)]
+        every = [one for one in every if not one.careless]
         every.sort(key=lambda one: (one.name, one.kind) not in self.known)
         trials: list[tuple[Suspect, float | None]] = []
         for one in every:
@@ -97,6 +109,23 @@ class Follower:
         if trials:
             return self.settled(calls, end, trials)
         return self.searched(calls, end, every)
+
+    def alone(self, near: Sequence[Seen]) -> list[Suspect]:
+        """Calls whose leaf has no partner: the JAX side does without them."""
+        rows = self.subject.given.built["jax"].rows
+        single = {row.torch for row in rows if row.torch and not row.jax}
+        paths = [(seen, leaf_path(one)) for seen in near for one in tensors(seen.arguments)]
+        return [
+            Suspect(
+                "no partner",
+                "the table of leaves",
+                f"{{kind}}: {path} has no partner: the JAX side does without it",
+                f"add what {path} does",
+                after(lambda out, _, __: out * 0),
+            ).at(seen)
+            for seen, path in paths
+            if path in single
+        ]
 
     def numbers(self, one: Suspect) -> tuple[float | None, ...]:
         if not one.starts:
@@ -114,10 +143,7 @@ class Follower:
         while stack:
             for parent in flow.parents[stack.pop()]:
                 seen = by_index[parent]
-                if parent not in chosen and (
-                    seen.path == end.path
-                    or seen.name in ("flatten", "reshape", "view", "permute")
-                ):
+                if parent not in chosen and (seen.path == end.path or seen.name in LAYING):
                     chosen.add(parent)
                     stack.append(parent)
         after = [s.index for s in calls if s.path == end.path and s.index > end.index][:8]
@@ -254,7 +280,7 @@ class Follower:
             flow = Flow(after, self.values["float64"])
             children = [seen for seen in later if end.index in flow.parents[seen.index]]
             if any(flow.agrees(seen.index) for seen in children):
-                self.adopted = rewrites
+                self.adopted, self.patched = rewrites, True
                 return True
         return False
 
@@ -267,6 +293,13 @@ class Follower:
             if one.causes and all(cause.source in OPERATIONS for cause in one.causes):
                 words = f"near to it: {one.causes[0].says}; but the outputs then differ still"
                 self.found[place] = dataclasses.replace(one, causes=(), known=(words,))
+
+    def narrowed(self, verdict: Verdict) -> Place:
+        """The first call of torch whose result JAX has only as nearly as float32 rounds."""
+        calls, _ = self.subject.noted({})
+        ends = Flow(calls, self.values["float64"]).sources()
+        path = ends[0].path if ends else ""
+        return Place(path, self.is_leaf(path), verdict)
 
     # Backward, and buffers
 
@@ -382,6 +415,8 @@ def follow(
     follower = Follower(subject, values, made.torch, seconds)
     if verdict.verdict == "less-careful":
         return careless(follower, verdict), False
+    if verdict.verdict == "leak":
+        return [leaked(follower.narrowed(verdict))], False
     whole = follower.forward()
     left = follower.judged(records)
     if any(one.array.startswith("output/") for one in left):
@@ -389,7 +424,7 @@ def follow(
     elif whole and left:
         follower.rest(records, dataclasses.replace(verdict, findings=tuple(left)))
         left = follower.judged(records)
-    return follower.found, not left
+    return follower.found, not left and not follower.patched
 
 
 def careless(follower: Follower, verdict: Verdict) -> list[Explained]:

@@ -69,6 +69,8 @@ def differing(optimizer: torch.optim.Optimizer, transform: Any) -> list[Setting]
     ours, theirs = of_torch(optimizer), of_optax(transform)
     if "weight_decay" in ours:
         theirs.setdefault("weight_decay", 0.0)
+    if "momentum" in ours and "alpha" not in ours and "alpha" in theirs:
+        theirs["momentum"] = theirs.pop("alpha")  # optax's trace calls it decay too
     return [
         Setting("optimizer", name, ours[name], theirs[name])
         for name in ours

@@ -76,7 +76,8 @@ class Report:
         if self.training is not None and self.training.verdict != "same":
             said.append(f"training: {self.training.says}")
             said += [f"  {line}" for line in self.training.facts.get("explained", ())]
-        if self.found and any(one.causes for one in self.found):
+        explained = any(one.causes for one in self.found)
+        if explained and self.verdict.verdict == "different":
             count = self.verdict.compared
             said.append(
                 f"proof: with these on torch's side too, all {count} arrays agree in float64"

@@ -72,6 +72,7 @@ SIGNATURES = {
     "sub": "input other",
     "chunk": "input chunks dim=0",
     "cat": "tensors dim=0",
+    "repeat_interleave": "input repeats dim=None",
     "rsub": "input other",
     "rdiv": "input other",
     "mean": "input dim=None keepdim=False",

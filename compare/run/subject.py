@@ -108,7 +108,14 @@ class Subject:
             return None, inputs, {**options, **masks}, {}
         module = copy.deepcopy(self._module)
         module = torch_side.filled(module, given, dtype, self.device).train(case.train)
+        for path, leaf in module.named_parameters():
+            leaf.leaf_path = path  # pyright: ignore[reportAttributeAccessIssue]
         return module, inputs, options, dict(module.named_parameters())
+
+
+def leaf_path(tensor: torch.Tensor) -> str:
+    """The path of a parameter that a call was given; "" of any other tensor."""
+    return getattr(tensor, "leaf_path", "")
 
 
 def passed(calls: Sequence[Seen]) -> dict[str, torch.Tensor]:

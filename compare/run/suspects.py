@@ -38,6 +38,7 @@ FAMILIES: tuple[tuple[tuple[str, ...], Family], ...] = (
     (("multi_head_attention_forward",), attention.multi_head),
     (("lstm", "gru"), attention.recurrent),
     (("chunk", "split", "unbind"), attention.gates),
+    (("repeat_interleave",), attention.tiled),
     (("matmul", "bmm"), attention.product),
     (("flatten", "reshape", "view"), conv.flattening),
     (("mul", "div", "rdiv", "add", "sub", "rsub", "cat"), operation.arithmetic),

@@ -91,12 +91,14 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "gelu": F.gelu,
+    "gelu by tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,
     "leaky_relu": F.leaky_relu,
     "elu": F.elu,
     "softplus": F.softplus,
     "relu6": F.relu6,
     "hard sigmoid": F.hardsigmoid,
+    "hard tanh": F.hardtanh,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -227,6 +228,59 @@ def _gates(places: tuple[int, ...]) -> Callable[..., Any]:
         return rest(**given)
 
     return rewrite
+
+
+def tiled(seen: Seen) -> Iterator[Suspect]:
+    """Key heads of grouped queries, each repeated or all of them again and again."""
+    x, repeats, dim = seen.arguments.get("input"), seen.get("repeats"), seen.get("dim")
+    if isinstance(x, Tensor) and isinstance(repeats, int) and isinstance(dim, int):
+        yield Suspect(
+            "heads tiled",
+            "layout",
+            "{kind}: torch repeats each head (k0 k0 k1 k1), the JAX side tiles them "
+            "(k0 k1 k0 k1)",
+            f"jnp.repeat(x, {repeats}, axis), not jnp.tile",
+            lambda rest, a, _: torch.cat([a["input"]] * repeats, dim),
+        )
+
+
+def rotary(calls: list[Seen]) -> Iterator[Suspect]:
+    """Rotary embeddings that turn adjacent pairs in torch, and the two halves on the JAX side."""
+    pairs = [seen for seen in calls if seen.name == "__getitem__" and _stepped(seen)]
+    joins = [seen for seen in calls if seen.name == "flatten" and _last_two(seen)]
+    if pairs and joins:
+        first, *others = [*pairs, *joins]
+        yield replace(
+            Suspect(
+                "rotary pairs",
+                "gotcha 27",
+                "torch turns adjacent pairs (x0 x1), the JAX side the halves (x0 xd/2)",
+                "x[..., 0::2] and x[..., 1::2], stacked on a last axis",
+                _halves,
+            ).at(first),
+            also=tuple(seen.index for seen in others),
+        )
+
+
+def _stepped(seen: Seen) -> bool:
+    index = list(seen.arguments.values())[1:2]
+    last = index[0][-1] if index and isinstance(index[0], tuple) else None
+    return isinstance(last, slice) and last.step == 2
+
+
+def _last_two(seen: Seen) -> bool:
+    x = next(iter(seen.arguments.values()))
+    start = seen.get("start_dim", seen.get("1"))
+    return isinstance(x, Tensor) and x.shape[-1] == 2 and start in (-2, x.dim() - 2)
+
+
+def _halves(rest: Callable[..., Any], arguments: dict[str, Any], value: float) -> Any:
+    x, *others = arguments.values()
+    index = others[0] if others else None
+    if isinstance(index, tuple) and isinstance(index[-1], slice):
+        first, second = x.chunk(2, -1)
+        return first if not index[-1].start else second
+    return x.transpose(-1, -2).flatten(-2)
 
 
 def heads_first(seen: Seen) -> Iterator[Suspect]:

@@ -83,8 +83,16 @@ def suspects(seen: Seen) -> Iterator[Suspect]:
                 **common,
                 says=f"{label}: torch {{torch}}, the JAX side computes with {other!r}",
                 change=f"{name}={value!r}",
-                rewrite=changed(**{name: other}),
+                rewrite=changed(**{name: other}, **together(seen, name, other)),
             )
+
+
+def together(seen: Seen, name: str, other: Any) -> dict[str, Any]:
+    """What else must change with a setting: torch takes align_corners with some modes alone."""
+    if name != "mode" or "align_corners" not in seen.arguments:
+        return {}
+    smooth = other in ("linear", "bilinear", "bicubic", "trilinear")
+    return {"align_corners": bool(seen.arguments["align_corners"]) if smooth else None}
 
 
 def called(name: str, kind: str) -> str:

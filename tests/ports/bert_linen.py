@@ -116,7 +116,7 @@ MISTAKES = {
     "gelu by tanh": everywhere(*GELUS, cause="gelu", gotcha=21),
     "attention not scaled": everywhere(*ATTENTIONS, cause="scale"),
     "attention scaled by 1/d": everywhere(*ATTENTIONS, cause="scale"),
-    "token types forgotten": Mistake("embeddings", "token"),
+    "token types forgotten": Mistake("embeddings.token_type_embeddings", "no partner"),
 }
 LENGTHS = np.array([[9], [6], [4]])
 RNG = np.random.default_rng(6)
