@@ -203,6 +203,8 @@ def test_bad_map(tmp_path):
     holds(said(good.replace("o i -> i o", "")), "inner.0.weight", "(3, 4)", "(4, 3)")
     holds(said(good.replace("o i -> i o", "o i -> i z")), "inner.0.weight", "o i -> i z")
     holds(said(good.replace("o i -> i o", "o i")), "line 1", "can't read")
+    half = "inner.0.weight | o i -> i o | w\ninner.0.bias[0:2] | | b[0:2]\n"
+    holds(said(half), "torch leaf inner.0.bias (3,) is in rows in part", "JAX leaf b")
     holds(said("inner.0.weight w"), "line 1", "torch | layout | JAX")
     holds(message(Net(), PORT, mapping=tmp_path / "none.port"), "none.port", "No such file")
 

@@ -134,8 +134,8 @@ def returned(
 def checked(rows: Sequence[Row], torch: Shapes, jax: Shapes) -> list[Row]:
     """`rows`, which name leaves that there are and give them their shapes.
 
-    Raises PortError that lists every row that does not, every leaf in no row, and every JAX
-    element that two rows that don't add up both claim.
+    Raises PortError that lists every row that does not, and every leaf that is in no row or
+    only partly: what no row says would be zeros.
     """
     problems = []
     for row in rows:
@@ -150,9 +150,25 @@ def checked(rows: Sequence[Row], torch: Shapes, jax: Shapes) -> list[Row]:
     ):
         problems += [f"{side} leaf {p} {tuple(s)} is in no row" for p, s in shapes.items()
                      if p not in names]  # fmt: skip
+    problems = problems or [*_gaps(rows, "torch", torch), *_gaps(rows, "jax", jax)]
     if problems:
         raise PortError("", "the table of leaves does not fit:\n  " + "\n  ".join(problems))
     return list(rows)
+
+
+def _gaps(rows: Sequence[Row], side: str, shapes: Shapes) -> list[str]:
+    """Leaves some elements of which are in no row."""
+    filled: dict[str, np.ndarray] = {}
+    for row in rows:
+        if name := getattr(row, side):
+            mask = filled.setdefault(name, np.zeros(shapes[name], bool))
+            mask[slices(getattr(row, f"{side}_part"))] = True
+    return [
+        f"{'JAX' if side == 'jax' else side} leaf {name} {tuple(shapes[name])} is in rows in "
+        "part: say - for the partner of the rest"
+        for name, mask in filled.items()
+        if not mask.all()
+    ]
 
 
 def _fits(row: Row, ours: tuple[int, ...], theirs: tuple[int, ...]) -> list[str]:
