@@ -29,7 +29,9 @@ def every() -> list[Any]:
         mistakes = importlib.import_module(f"tests.ports.{name}").MISTAKES
         for mistake in ("", *mistakes):
             marks = [] if (name, mistake) in QUICK else [pytest.mark.slow]
-            found.append(pytest.param(name, mistake, marks=marks, id=f"{name}-{mistake or 'right'}"))
+            found.append(
+                pytest.param(name, mistake, marks=marks, id=f"{name}-{mistake or 'right'}")
+            )
     return found
 
 

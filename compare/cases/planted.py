@@ -61,7 +61,10 @@ BERT_TINY = next(case for case in BERT if "SequenceClassification(sdpa" in case.
 def _blocks(what: str) -> dict[str, dict[str, Any]]:
     """Batch norms or second convolutions of ResNet-18's blocks."""
     found: dict[str, dict[str, Any]] = {}
-    for stage, width in enumerate((64, 128, 256, 512), start=1):
+    # At a 32 x 32 input the last stage's maps are one pixel: of a kernel only the middle counts
+    # there, flipped or not.
+    widths = (64, 128, 256, 512) if what == "norm" else (64, 128, 256)
+    for stage, width in enumerate(widths, start=1):
         for block in (0, 1):
             start = f"layer{stage}.{block}"
             if what == "norm":

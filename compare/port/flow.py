@@ -28,6 +28,8 @@ AHEAD = 40
 class Flow:
     """torch's calls in the order of computing, and which of their results JAX has.
 
+    strict    numbers in another order do not agree: for a difference that is one of order alone
+
     found     by the call's index: whether its floating results are all among JAX's values; None
               for a call without any
     parents   the calls whose results it takes
@@ -35,6 +37,7 @@ class Flow:
 
     calls: list[Seen]
     values: Values
+    strict: bool = False
     found: dict[int, bool | None] = field(default_factory=dict)
     parents: dict[int, set[int]] = field(default_factory=dict)
     children: dict[int, set[int]] = field(default_factory=dict)
@@ -54,7 +57,7 @@ class Flow:
     def agrees(self, index: int) -> bool | None:
         """Whether the results of a call are among JAX's values, in any order of axes."""
         if index not in self.found:
-            self.found[index] = present(self.by_index[index], self.values)
+            self.found[index] = present(self.by_index[index], self.values, self.strict)
         return self.found[index]
 
     def recovered(self) -> set[int]:
@@ -103,22 +106,22 @@ def mended(calls: Sequence[Seen], values: Values, index: int, known: set[int]) -
     return False
 
 
-def present(seen: Seen, values: Values) -> bool | None:
+def present(seen: Seen, values: Values, strict: bool = False) -> bool | None:
     """Whether JAX has what the call returned; None where that is no floating numbers."""
-    places = located(seen, values)
+    places = located(seen, values, strict)
     return None if places is None else bool(places)
 
 
-def located(seen: Seen, values: Values) -> list[int] | None:
+def located(seen: Seen, values: Values, strict: bool = False) -> list[int] | None:
     """The places among JAX's values of all that a call returned; [] where one is missing."""
     floats = [x for x in seen.held if telling(x)]
     if not floats or seen.index == WHOLE:
         return None
-    places = [place(x, seen, values) for x in floats]
+    places = [place(x, seen, values, strict) for x in floats]
     return [] if None in places else [one for one in places if one is not None]
 
 
-def place(result: torch.Tensor, seen: Seen, values: Values) -> int | None:
+def place(result: torch.Tensor, seen: Seen, values: Values, strict: bool = False) -> int | None:
     """Where JAX has these numbers: in some order of axes, or in any order at all.
 
     Heads are folded into the batch on one side only: that agrees. What flattens does not, as the
@@ -128,7 +131,7 @@ def place(result: torch.Tensor, seen: Seen, values: Values) -> int | None:
     found = values.find(array)
     if found is not None:
         return found[0]
-    if seen.name in ("flatten", "reshape", "view") and result.dim() == 2:
+    if strict or (seen.name in ("flatten", "reshape", "view") and result.dim() == 2):
         return None
     return values.holds(array)
 
@@ -148,6 +151,8 @@ def known(calls: Sequence[Seen], values: Values) -> set[int]:
 
 def telling(value: torch.Tensor) -> bool:
     """Whether it is more than one number many times, which would be found anywhere."""
+    if value.numel() == 1:
+        return float(value) not in (0.0, 1.0, -1.0)
     return value.numel() > 1 and bool((value != value.flatten()[0]).any())
 
 

@@ -39,6 +39,7 @@ FAMILIES: tuple[tuple[tuple[str, ...], Family], ...] = (
     (("lstm", "gru"), attention.recurrent),
     (("chunk", "split", "unbind"), attention.gates),
     (("repeat_interleave",), attention.tiled),
+    (("pixel_shuffle",), conv.shuffled),
     (("matmul", "bmm"), attention.product),
     (("flatten", "reshape", "view"), conv.flattening),
     (("mul", "div", "rdiv", "add", "sub", "rsub", "cat"), operation.arithmetic),

@@ -212,6 +212,21 @@ def recurrent(seen: Seen) -> Iterator[Suspect]:
             f"rows of the weights in the order {' '.join(gates)}",
             _gates(places),
         )
+    if isinstance(seen.get("batch_first"), bool):
+        time = 1 if seen.get("batch_first") else 0
+        yield Suspect(
+            "direction",
+            "setting",
+            "{kind}: the JAX side reads the sequence from its end (reverse)",
+            "reverse=False",
+            lambda rest, a, _: _backwards(rest, a, time),
+        )
+
+
+def _backwards(rest: Callable[..., Any], arguments: dict[str, Any], time: int) -> Any:
+    """The sequence read from its end; results in the order of the sequence."""
+    outputs, *states = rest(**{**arguments, "input": arguments["input"].flip(time)})
+    return outputs.flip(time), *states
 
 
 def _gates(places: tuple[int, ...]) -> Callable[..., Any]:
@@ -228,6 +243,37 @@ def _gates(places: tuple[int, ...]) -> Callable[..., Any]:
         return rest(**given)
 
     return rewrite
+
+
+NORMS = ("layer_norm", "rms_norm", "group_norm", "batch_norm")
+
+
+def norm_first(end: Seen, calls: list[Seen]) -> Iterator[Suspect]:
+    """The norm that torch applies after a sublayer, applied before it (pre-norm for post-norm)."""
+    given = [x for x in end.arguments.values() if isinstance(x, Tensor) and not x.is_leaf]
+    for norm in calls:
+        home = norm.path.rpartition(".")[0]
+        near = norm.index > end.index and end.path.startswith(home)
+        if norm.name in NORMS and near and given and norm.path != end.path:
+            settings = {k: v for k, v in norm.arguments.items() if k != "input"}
+
+            def first(
+                rest: Any, a: dict[str, Any], _: float, norm: Seen = norm, own: Any = settings
+            ) -> Any:
+                x = next(v for v in a.values() if isinstance(v, Tensor) and not v.is_leaf)
+                mine = {
+                    k: v.to(x.dtype) if isinstance(v, Tensor) else v for k, v in own.items()
+                }
+                normed = getattr(torch.nn.functional, norm.name)(x, **mine)
+                return rest(**{k: normed if v is x else v for k, v in a.items()})
+
+            yield Suspect(
+                "norm first",
+                "layout",
+                f"{{kind}}: {norm.path} is applied before it on the JAX side, after it in torch",
+                f"apply {norm.path} after the sublayer and the sum (norm_first=False)",
+                first,
+            ).at(end)
 
 
 def tiled(seen: Seen) -> Iterator[Suspect]:

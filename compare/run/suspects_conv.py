@@ -208,3 +208,22 @@ def transposed_result(seen: Seen) -> Iterator[Suspect]:
                     after(lambda out, _, __, i=i, j=j: out.transpose(i, j)),
                     general=True,
                 )
+
+
+def shuffled(seen: Seen) -> Iterator[Suspect]:
+    """Pixels out of channels: torch reads them (c, y, x), TensorFlow's depth_to_space (y, x, c)."""
+    factor = seen.get("upscale_factor", seen.get("1"))
+
+    def depth_to_space(rest: Callable[..., Any], a: dict[str, Any], _: float) -> Tensor:
+        x = next(iter(a.values()))
+        apart = x.unflatten(1, (factor, factor, -1))  # n y x c h w
+        return apart.permute(0, 3, 4, 1, 5, 2).flatten(4, 5).flatten(2, 3)
+
+    if isinstance(factor, int):
+        yield Suspect(
+            "channel order",
+            "layout",
+            "{kind}: torch's channels are in the order (c, y, x), the JAX side reads (y, x, c)",
+            "channels as (c, y, x): rearrange('n h w (c y x) -> n (h y) (w x) c')",
+            depth_to_space,
+        )

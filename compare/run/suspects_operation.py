@@ -220,6 +220,14 @@ def reduction(seen: Seen) -> Iterator[Suspect]:
 def any_call(seen: Seen) -> Iterator[Suspect]:
     """A call whose gradient is stopped, or that is left out."""
     result, first = seen.result, next(iter(seen.arguments.values()), None)
+    if seen.name == "detach":
+        yield Suspect(
+            "gradient not stopped",
+            "stop_gradient",
+            "torch stops the gradient here (detach), the JAX side lets it pass",
+            "jax.lax.stop_gradient(x)",
+            lambda rest, a, _: next(iter(a.values())),
+        )
     if not isinstance(result, Tensor) or not result.requires_grad:
         return
     yield Suspect(

@@ -183,7 +183,17 @@ def embedding(seen: Seen) -> Iterator[Suspect]:
             "padding_idx stops the gradient; the row is read as it stands",
             _zeroed,
         )
-    size = seen.arguments["weight"].shape[1]
+    rows, size = seen.arguments["weight"].shape
+    ids = seen.arguments["input"]
+    for offset in (1, 2, -1):
+        if 0 <= int(ids.min()) + offset and int(ids.max()) + offset < rows:
+            yield Suspect(
+                "ids offset",
+                "kind",
+                f"{{kind}}: the JAX side looks up position or id i {offset:+d} for i",
+                "the ids as they are",
+                lambda rest, a, _, offset=offset: rest(**{**a, "input": a["input"] + offset}),
+            )
     yield Suspect(
         "embedding scale",
         "kind",

@@ -6,7 +6,8 @@ softmax, p (g - sum(p g)), has few digits left where it cancels, yet moves with 
 smoothly. Monte Carlo arithmetic, by the operation: Parker 1997; CADNA, Vignes 2004.
 
 A norm is one operation to torch, and rounds within: of two numbers near each other its result
-hardly moves with them, yet it does with their mean. It is run by its parts.
+hardly moves with them, yet it does with their mean. It is run by its parts. So is a softmax: the
+gradient of its logarithm, g - exp(log p) sum(g), takes exp(log p) near 1 from 1 within.
 """
 
 from __future__ import annotations
@@ -32,7 +33,15 @@ EXACT = frozenset(_NAMES.split())
 PARTS = get_decompositions(
     [
         getattr(torch.ops.aten, name)
-        for name in ("native_layer_norm", "native_group_norm", "native_batch_norm")
+        for name in (
+            *("native_layer_norm", "native_group_norm", "native_batch_norm"),
+            *(
+                "_softmax",
+                "_log_softmax",
+                "_softmax_backward_data",
+                "_log_softmax_backward_data",
+            ),
+        )
     ]
 )
 """Operations that round within, as torch itself takes them apart."""

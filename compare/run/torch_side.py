@@ -169,9 +169,7 @@ def filled(
     return module
 
 
-def tied(
-    module: torch.nn.Module, state: Mapping[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
+def tied(module: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The values of leaves that go by several names, under those that `state` lacks."""
     held = module.state_dict(keep_vars=True)
     known = {id(held[path]): values for path, values in state.items() if path in held}

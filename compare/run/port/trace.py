@@ -24,9 +24,6 @@ SAME = 1e-9
 """How near two float64 values are to be called the same at a glance; a float32 number is 6e-8
 off, what was computed in another order 1e-12."""
 
-FEW = 2
-"""Fewer numbers than this are found everywhere."""
-
 ORDERS = 40
 """Orders of axes that are tried where nothing agrees."""
 
@@ -136,7 +133,7 @@ def values(call: Callable[..., Any], arguments: Sequence[Any], quick: dict | Non
     def every(flat: list[Any]) -> list[Any]:
         seen: list[Any] = [x for x in flat if floating(x)]
         _evaluate(closed.jaxpr, closed.consts, flat, seen)
-        return [x for x in seen if floating(x) and np.size(x) >= FEW]
+        return [x for x in seen if floating(x) and np.size(x)]
 
     compiled = jax.jit(every).lower(flat).compile(compiler_options=quick)
     return Values([np.asarray(x) for x in jax.device_get(compiled(flat))])
