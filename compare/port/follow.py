@@ -34,14 +34,14 @@ from compare.run.suspects import suspects
 from compare.run.suspects_attention import norm_first, rotary
 from compare.run.torch_side import numpy
 
-LAYING = (
-    "flatten reshape view permute transpose cat stack concat repeat_interleave repeat tile split "
-    "chunk flip roll __getitem__ movedim unflatten"
-).split()
+LAYING = ["flatten", "reshape", "view", "permute", "transpose", "cat", "stack", "concat", "repeat_interleave", "repeat", "tile", "split", "chunk", "flip", "roll", "__getitem__", "movedim", "unflatten"]
 """Functions that only lay numbers out: what they got wrong shows in the call that takes it."""
 
 PLACES = 24
 """How many faults are followed one after another."""
+
+ENDS = 4
+"""How many of the calls where agreement ends are looked at before one is given up."""
 
 NEAR = 0.5
 """How near, of its largest, a value must be to be taken for the same one off by a number."""
@@ -78,9 +78,7 @@ class Follower:
             self.placed = known(calls, self.values["float64"]) if ends else set()
             if not ends:
                 return True
-            told = next(
-                (t for t in (self.explained(calls, end) for end in ends[:3]) if t), None
-            )
+            told = self.cause_at(calls, ends[:ENDS])
             if told is None:
                 told = self.unknown(calls, ends[0])
                 self.found.append(told)
@@ -92,13 +90,35 @@ class Follower:
 
     # One place
 
-    def explained(self, calls: list[Seen], end: Seen) -> Explained | None:
-        """The causes at the call where agreement ends; they stay in place."""
+    def cause_at(self, calls: list[Seen], ends: list[Seen]) -> Explained | None:
+        """The causes at the first of `ends` that has some: known mistakes and settings of all of
+        them are tried before what any operation could have got wrong."""
+        every = {end.index: self.suspected(calls, end) for end in ends}
+        for general in (False, True):
+            for end in ends:
+                chosen = [one for one in every[end.index] if (one.rank > 1) == general]
+                told = self.explained(calls, end, chosen)
+                if told is None and not general:
+                    told = self.norm_first(calls, end)
+                if told is not None:
+                    return told
+        for end in ends:
+            if told := self.searched(calls, end, every[end.index]):
+                return told
+        return None
+
+    def suspected(self, calls: list[Seen], end: Seen) -> list[Suspect]:
+        """What could have ended agreement at `end`; what was found elsewhere comes first."""
         near = self.around(calls, end)
         beside = [seen for seen in calls if seen.path == end.path]
         every = [*suspects(near), *self.alone(near), *rotary(beside)]
         every = [one for one in every if not one.careless]
-        every.sort(key=lambda one: (one.name, one.kind) not in self.known)
+        return sorted(every, key=lambda one: (one.name, one.kind) not in self.known)
+
+    def explained(
+        self, calls: list[Seen], end: Seen, every: Sequence[Suspect]
+    ) -> Explained | None:
+        """Those of the suspects that make torch's values JAX's again; they stay in place."""
         trials: list[tuple[Suspect, float | None]] = []
         for one in every:
             numbers = self.numbers(one)
@@ -107,14 +127,16 @@ class Follower:
                 trials.append((one, hit))  # pyright: ignore[reportArgumentType]
                 if one.rank == 0 and (one.name, one.kind) in self.known:
                     break
-        if trials:
-            return self.settled(calls, end, trials)
+        return self.settled(calls, end, trials) if trials else None
+
+    def norm_first(self, calls: list[Seen], end: Seen) -> Explained | None:
+        """A norm applied before `end` that torch applies after it: of the module with both."""
         for one in norm_first(end, calls):
             if self.mends([(one, None)], end.index):
                 told = self.settled(calls, end, [(one, None)])
                 place = self.place(common(end, one.says), self.gap(calls, end))
                 return dataclasses.replace(told, place=place)
-        return self.searched(calls, end, every)
+        return None
 
     def alone(self, near: Sequence[Seen]) -> list[Suspect]:
         """Calls whose leaf has no partner: the JAX side does without them."""
@@ -437,7 +459,7 @@ def follow(
         follower.strict = True  # all numbers are there: their order is what differs
         whole = follower.forward()
         left = follower.judged(records)
-    if any(one.array.startswith("output/") for one in left):
+    if follower.patched or any(one.array.startswith("output/") for one in left):
         follower.retract()
     elif whole and left:
         follower.rest(records, dataclasses.replace(verdict, findings=tuple(left)))

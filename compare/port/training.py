@@ -12,13 +12,13 @@ import torch
 
 from compare.judge.trajectory import judge_run
 from compare.judge.verdict import Verdict
+from compare.port import optimizers as settings_of
 from compare.port.models import Models
 from compare.port.report import Report
 from compare.run import target, torch_side
 from compare.run.draw import Givens
 from compare.run.jax_leaves import cast
 from compare.run.jax_side import output_names, settings
-from compare.port import optimizers as settings_of
 from compare.run.port.errors import PortError
 from compare.run.port.side import Ported
 from compare.run.port.table import Row, returned

@@ -40,6 +40,7 @@ FAMILIES: tuple[tuple[tuple[str, ...], Family], ...] = (
     (("chunk", "split", "unbind"), attention.gates),
     (("repeat_interleave",), attention.tiled),
     (("pixel_shuffle",), conv.shuffled),
+    (("__getitem__",), conv.indexing),
     (("matmul", "bmm"), attention.product),
     (("flatten", "reshape", "view"), conv.flattening),
     (("mul", "div", "rdiv", "add", "sub", "rsub", "cat"), operation.arithmetic),

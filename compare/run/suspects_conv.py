@@ -210,6 +210,24 @@ def transposed_result(seen: Seen) -> Iterator[Suspect]:
                 )
 
 
+def indexing(seen: Seen) -> Iterator[Suspect]:
+    """The first place along an axis for the last, or the last for the first."""
+    index = list(seen.arguments.values())[1:2]
+    parts = index[0] if index and isinstance(index[0], tuple) else tuple(index)
+    for place, one in enumerate(parts):
+        if one in (0, -1) and isinstance(one, int) and not isinstance(one, bool):
+            other = -1 - one
+            moved = (*parts[:place], other, *parts[place + 1 :])
+            words = {0: "first", -1: "last"}
+            yield Suspect(
+                "step taken",
+                "layout",
+                f"torch takes the {words[one]} step or place, the JAX side the {words[other]}",
+                f"[{one}] along that axis",
+                lambda rest, a, _, moved=moved: next(iter(a.values()))[moved],
+            )
+
+
 def shuffled(seen: Seen) -> Iterator[Suspect]:
     """Pixels out of channels: torch reads them (c, y, x), TensorFlow's depth_to_space (y, x, c)."""
     factor = seen.get("upscale_factor", seen.get("1"))

@@ -186,7 +186,7 @@ def embedding(seen: Seen) -> Iterator[Suspect]:
     rows, size = seen.arguments["weight"].shape
     ids = seen.arguments["input"]
     for offset in (1, 2, -1):
-        if 0 <= int(ids.min()) + offset and int(ids.max()) + offset < rows:
+        if int(ids.min()) + offset >= 0 and int(ids.max()) + offset < rows:
             yield Suspect(
                 "ids offset",
                 "kind",

@@ -39,7 +39,8 @@ class Mistake:
 
     Args:
         place: path of the torch module at fault, or of the innermost one whose children agree.
-        cause: a word that the name or the words of the cause must have.
+        cause: a word that the name or the words of the cause must have; "" where no known
+            mistake fits, so that only the place is asked for.
         gotcha: its number in the list of known differences, or 0.
         array: what differs first: "output", "grad" or "buffer".
         also: where the port has several faults, all of them in the order of computing.

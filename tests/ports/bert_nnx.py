@@ -110,7 +110,6 @@ MISTAKES = {
     "relu in the pooler": Mistake("pooler.activation", "tanh"),
     "mask ignored": everywhere(*bert_linen.ATTENTIONS, cause="mask"),
     "positions from 2": Mistake("embeddings", "position"),
-    "embeddings in float32": everywhere(*EMBEDDINGS, cause="cast"),
 }
 INPUTS = {name: np.copy(values) for name, values in bert_linen.INPUTS.items()}
 TRAIN = False
@@ -126,6 +125,5 @@ def jax_model(mistake: str = "") -> Any:
         "relu in the pooler": {"pooler_act": nnx.relu},
         "mask ignored": {"use_mask": False},
         "positions from 2": {"first_position": 2},
-        "embeddings in float32": {"embed": nnx.Embed},
     }.get(mistake, {})
     return BertEncoder(**options, rngs=nnx.Rngs(0))

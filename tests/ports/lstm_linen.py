@@ -45,7 +45,7 @@ class JaxClassifier(fnn.Module):
 
 
 MISTAKES = {
-    "hard sigmoid": Mistake("lstm", "sigmoid"),
+    "hard sigmoid": Mistake("lstm", ""),
     "read from the end": Mistake("lstm", "reverse"),
     "first step taken": Mistake("", "step"),
 }

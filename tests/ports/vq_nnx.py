@@ -116,8 +116,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 MISTAKES = {
     "no straight-through gradient": Mistake("quantizer", "gradient", 0, "grad"),
-    "beta on the codes": Mistake("quantizer", "gradient", 0, "grad"),
-    "beta 1": Mistake("quantizer", "scale"),
+    "beta on the codes": Mistake("quantizer", "", 0, "grad"),
+    "beta 1": Mistake("quantizer", "number"),
     "channels shuffled as in TensorFlow": Mistake("decoder.3", "order"),
 }
 INPUTS = (np.random.default_rng(17).standard_normal((2, 3, 12, 8), dtype=np.float32),)

@@ -44,7 +44,7 @@ class JaxModel:
     modules: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     function: Any = None
-    rebuild: Callable[[Leaves], Any] = lambda leaves: leaves  # noqa: E731
+    rebuild: Callable[[Leaves], Any] = lambda leaves: leaves
 
     @property
     def parameters(self) -> list[str]:
