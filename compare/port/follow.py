@@ -31,10 +31,29 @@ from compare.run.record import Record
 from compare.run.subject import Subject, leaf_path
 from compare.run.suspect import OPERATIONS, Suspect, after
 from compare.run.suspects import suspects
-from compare.run.suspects_attention import norm_first, rotary
+from compare.run.suspects_attention import norm_first, rotary, shared
 from compare.run.torch_side import numpy
 
-LAYING = ["flatten", "reshape", "view", "permute", "transpose", "cat", "stack", "concat", "repeat_interleave", "repeat", "tile", "split", "chunk", "flip", "roll", "__getitem__", "movedim", "unflatten"]
+LAYING = [
+    "flatten",
+    "reshape",
+    "view",
+    "permute",
+    "transpose",
+    "cat",
+    "stack",
+    "concat",
+    "repeat_interleave",
+    "repeat",
+    "tile",
+    "split",
+    "chunk",
+    "flip",
+    "roll",
+    "__getitem__",
+    "movedim",
+    "unflatten",
+]
 """Functions that only lay numbers out: what they got wrong shows in the call that takes it."""
 
 PLACES = 24
@@ -435,7 +454,7 @@ class Follower:
 def common(end: Seen, says: str) -> Seen:
     """`end` as if it stood in the module that has both it and the norm that `says` names."""
     norm = says.split(": ", 1)[1].split(" is ")[0]
-    return dataclasses.replace(end, path=norm.rpartition(".")[0])
+    return dataclasses.replace(end, path=shared(norm, end.path))
 
 
 def follow(

@@ -245,16 +245,24 @@ def _gates(places: tuple[int, ...]) -> Callable[..., Any]:
     return rewrite
 
 
+NEXT = 2
+"""How many norms after a call are tried before it."""
+
 NORMS = ("layer_norm", "rms_norm", "group_norm", "batch_norm")
+
+
+def shared(one: str, other: str) -> str:
+    """The path of the innermost module that has both; "" where that is the model."""
+    pairs = zip(one.split("."), other.split("."), strict=False)
+    return ".".join(a for a, b in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def norm_first(end: Seen, calls: list[Seen]) -> Iterator[Suspect]:
     """The norm that torch applies after a sublayer, applied before it (pre-norm for post-norm)."""
     given = [x for x in end.arguments.values() if isinstance(x, Tensor) and not x.is_leaf]
-    for norm in calls:
-        home = norm.path.rpartition(".")[0]
-        near = norm.index > end.index and end.path.startswith(home)
-        if norm.name in NORMS and near and given and norm.path != end.path:
+    later = [one for one in calls if one.name in NORMS and one.index > end.index]
+    for norm in later[:NEXT] if given else ():
+        if shared(norm.path, end.path) and norm.path != end.path:
             settings = {k: v for k, v in norm.arguments.items() if k != "input"}
 
             def first(

@@ -215,7 +215,7 @@ def indexing(seen: Seen) -> Iterator[Suspect]:
     index = list(seen.arguments.values())[1:2]
     parts = index[0] if index and isinstance(index[0], tuple) else tuple(index)
     for place, one in enumerate(parts):
-        if one in (0, -1) and isinstance(one, int) and not isinstance(one, bool):
+        if isinstance(one, int) and not isinstance(one, bool) and one in (0, -1):
             other = -1 - one
             moved = (*parts[:place], other, *parts[place + 1 :])
             words = {0: "first", -1: "last"}
