@@ -6,8 +6,9 @@ judge    decide, in NumPy: the same function? the same care?
 measure  time, memory, and the knobs that figures depend on
 report   say it: terminal, files, one HTML page
 
-`check.py` is the straight line through them, `suite.py` a run of many cases, `port` the same line
-for a user's own pair, `__main__.py` the command line. Importing this package imports no framework.
+`check.py` is the straight line through them, `suite.py` a run of many cases, `port` the same
+line for a user's own pair, `__main__.py` the command line. Importing this package imports no
+framework.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -14,7 +14,8 @@ class Port(Case):
     """A pair of models that came from outside; they travel in `Givens.built`.
 
     jax_called            how the JAX model is called; None as torch's module is
-    returns, jax_returns  names of what each side returns that are compared, in this order; () all
+    returns, jax_returns  names of what each side returns that are compared, in this order;
+                          () all
     """
 
     jax_called: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None

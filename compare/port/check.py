@@ -64,11 +64,13 @@ def check_port(
     outputs      names of outputs, or (torch's, JAX's) pairs, where not all are to be compared
     jax_inputs   how JAX is called: names of torch's inputs in its order, or by its argument
     jax_options  further arguments of the JAX model's call
-    optimizers, losses, steps   (torch's optimizer of parameters, an optax transformation), (torch
-                 loss, JAX loss) of (outputs, ...), and how many steps to train in lockstep
+    optimizers, losses, steps   (torch's optimizer of parameters, an optax transformation),
+                 (torch loss, JAX loss) of (outputs, ...), and how many steps to train in
+                 lockstep
     seconds      how long two causes at once are looked for, at each place
 
-    Raises PortError where the two can't be compared, Undecided where leaves' partners can't be told.
+    Raises PortError where the two can't be compared, Undecided where leaves' partners can't be
+    told.
     """
     if weights not in WEIGHTS:
         raise PortError("", f"weights must be one of {', '.join(WEIGHTS)}, got {weights!r}")

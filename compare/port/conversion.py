@@ -15,7 +15,7 @@ ALIKE = 1e-6
 
 
 def faults(made: Models, rows: Sequence[Row]) -> list[str]:
-    """A line for each row whose JAX part does not hold torch's leaf, and what it holds instead."""
+    """A line for each row whose JAX part lacks torch's leaf, and what it holds instead."""
     ours = {
         row: np.asarray(row.forward(made.given.leaves[row.torch])) for row in rows if row.paired
     }
@@ -63,10 +63,14 @@ def _turned(value: np.ndarray, wanted: np.ndarray) -> str:
         return ""
     for order in itertools.permutations(range(wanted.ndim)):
         moved = wanted.transpose(order)
-        if order != tuple(range(wanted.ndim)) and moved.shape == value.shape:
-            if alike(value, moved):
-                return ("it was left untransposed" if wanted.ndim == 2 else
-                        f"its axes are in another order: {order} of what it should be")  # fmt: skip
+        if (
+            order != tuple(range(wanted.ndim))
+            and moved.shape == value.shape
+            and alike(value, moved)
+        ):
+            if wanted.ndim == 2:
+                return "it was left untransposed"
+            return f"its axes are in another order: {order} of what it should be"
     for axes in itertools.chain.from_iterable(
         itertools.combinations(range(wanted.ndim), n) for n in range(1, wanted.ndim + 1)
     ):

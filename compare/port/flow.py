@@ -1,8 +1,8 @@
 """How far torch's values are found among JAX's: the graph of calls, and where agreement ends.
 
 A call of torch whose result JAX computes too agrees. One whose result JAX lacks may be the same
-computation done otherwise: then what depends on it is found again. Where nothing that depends on
-it is, agreement ends: the first such calls, whose own inputs still agree, are the sources of
+computation done otherwise: then what depends on it is found again. Where nothing that depends
+on it is, agreement ends: the first such calls, whose own inputs still agree, are the sources of
 the difference.
 """
 
@@ -124,14 +124,16 @@ def located(seen: Seen, values: Values, strict: bool = False) -> list[int] | Non
 def place(result: torch.Tensor, seen: Seen, values: Values, strict: bool = False) -> int | None:
     """Where JAX has these numbers: in some order of axes, or in any order at all.
 
-    Heads are folded into the batch on one side only: that agrees. What flattens does not, as the
-    order is what the next layer sees.
+    Heads are folded into the batch on one side only: that agrees. What flattens does not, as
+    the order is what the next layer sees.
     """
     array = numpy(result)
     found = values.find(array)
+    row = seen.name in ("flatten", "reshape", "view") and result.dim() == 2
     if found is not None:
-        return found[0]
-    if strict or (seen.name in ("flatten", "reshape", "view") and result.dim() == 2):
+        # A row in the right order is more than the same numbers in a map: a place of its own.
+        return -1 - found[0] if row else found[0]
+    if strict or row:
         return None
     return values.holds(array)
 
@@ -176,7 +178,7 @@ class Backward:
                     self.takers.setdefault(id(one), []).append(seen)
 
     def sources(self) -> list[Seen]:
-        """Calls through whose results what is pulled back agrees, and through an argument not."""
+        """Calls where what is pulled back agrees at the results, and not at some argument."""
         ends: list[Seen] = []
         for seen in reversed(self.calls):
             if seen.index == WHOLE:

@@ -1,9 +1,10 @@
 """Where a port differs, and why: torch is followed call by call beside all that JAX computes.
 
 At the first call where agreement ends, known mistakes are made on torch's side until its values
-are JAX's again. A mistake that is found stays in place, and so the next one downstream is found as
-if the first were not there. Last, with all of them in place, the whole is judged: that is the
-proof. Where no known mistake fits, JAX's own value is put in torch's place, to see what follows.
+are JAX's again. A mistake that is found stays in place, and so the next one downstream is found
+as if the first were not there. Last, with all of them in place, the whole is judged: that is
+the proof. Where no known mistake fits, JAX's own value is put in torch's place, to see what
+follows.
 """
 
 from __future__ import annotations
@@ -110,8 +111,8 @@ class Follower:
     # One place
 
     def cause_at(self, calls: list[Seen], ends: list[Seen]) -> Explained | None:
-        """The causes at the first of `ends` that has some: known mistakes and settings of all of
-        them are tried before what any operation could have got wrong."""
+        """The causes at the first of `ends` that has some: known mistakes and settings of all
+        of them are tried before what any operation could have got wrong."""
         every = {end.index: self.suspected(calls, end) for end in ends}
         for general in (False, True):
             for end in ends:
@@ -182,8 +183,8 @@ class Follower:
         return (*first, *one.starts)
 
     def around(self, calls: list[Seen], end: Seen) -> list[Seen]:
-        """The calls whose mistake could end agreement at `end`: itself, those of its module that
-        it comes from or that come after it, and what laid out its inputs anew."""
+        """The calls whose mistake could end agreement at `end`: itself, those of its module
+        that it comes from or that come after it, and what laid out its inputs anew."""
         by_index = {seen.index: seen for seen in calls}
         flow = Flow(calls, self.values["float64"])
         chosen, stack = {end.index}, [end.index]
@@ -237,8 +238,8 @@ class Follower:
         return Cause(one.name, one.source, says, change, one.path, value, confidence=confidence)
 
     def searched(self, calls: list[Seen], end: Seen, every: list[Suspect]) -> Explained | None:
-        """A number that nobody has seen, or two mistakes at once: solved for against the value of
-        JAX that is nearest."""
+        """A number that nobody has seen, or two mistakes at once: solved for against the value
+        of JAX that is nearest."""
         near = self.nearest(end)
         if near is None:
             return None
@@ -246,11 +247,12 @@ class Follower:
         narrow = self.values["float32"].arrays
         single = narrow[index] if index < len(narrow) else target
         single = single.reshape(target.shape) if single.size == target.size else target
+        single = np.asarray(single, np.float32)
         records = {
             ("torch", "float64"): self.local("float64", end.index),
             ("torch", "float32"): self.local("float32", end.index),
             ("jax", "float64"): Record("jax", "float64", {"output/0": target}),
-            ("jax", "float32"): Record("jax", "float32", {"output/0": np.float32(single)}),
+            ("jax", "float32"): Record("jax", "float32", {"output/0": single}),
         }
 
         def run(combination: Sequence[tuple], precision: str) -> dict[str, np.ndarray]:
@@ -268,8 +270,10 @@ class Follower:
         """Puts a cause of the search in place: the suspects that have its names."""
         wanted = cause.name.split(" and ")
         for name in wanted:
-            one = next((s for s in every if s.name == name and s.said(cause.value)[0] in cause.says),
-                       None)  # fmt: skip
+            one = next(
+                (s for s in every if s.name == name and s.said(cause.value)[0] in cause.says),
+                None,
+            )
             if one is not None:
                 self.adopted = self.with_([(one, cause.value if one.starts else None)])
 
@@ -372,9 +376,9 @@ class Follower:
         for path in paths[:PLACES]:
             at = [end for end in ends if end.path == path]
             at += [seen for seen in calls if seen.path == path and seen.name == "detach"]
-            if self.whole(records, at, names, self.place_at(path, verdict, names)):
-                if not self.judged(records, names):
-                    return
+            place = self.place_at(path, verdict, names)
+            if self.whole(records, at, names, place) and not self.judged(records, names):
+                return
 
     def whole(self, records: dict, at: list[Seen], names: list[str], place: Place) -> bool:
         """Causes at the calls `at`, by the arrays `names` of whole runs; adopted if found."""
@@ -506,14 +510,15 @@ def careless(follower: Follower, verdict: Verdict) -> list[Explained]:
                     np.abs(t64).max()), None)  # fmt: skip
         if j32 is None:
             continue
-        finding = compare("output/0", t64, found[1], t32, np.float32(j32), {})
+        j32 = np.asarray(j32, np.float32)
+        finding = compare("output/0", t64, found[1], t32, j32, {})
         if finding.verdict != "less-careful":
             continue
         local = {
             ("torch", "float64"): Record("torch", "float64", {"output/0": t64}),
             ("torch", "float32"): Record("torch", "float32", {"output/0": t32}),
             ("jax", "float64"): Record("jax", "float64", {"output/0": found[1]}),
-            ("jax", "float32"): Record("jax", "float32", {"output/0": np.float32(j32)}),
+            ("jax", "float32"): Record("jax", "float32", {"output/0": j32}),
         }
 
         def run(combination: Sequence[tuple], precision: str, index: int = ours.index):

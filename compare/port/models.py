@@ -1,4 +1,4 @@
-"""Two models made ready to be compared: what each is called with, and what comes back of both."""
+"""Two models made ready to be compared: what each is called with, and what both return."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def as_given(values: np.ndarray, names: str = "") -> Given:
 
 
 def jax_call(called: handed.Called, wanted: Any, model: JaxModel) -> handed.Called:
-    """How the JAX model is called: as the user says, by the same names, or in the same order."""
+    """How the JAX model is called: as the user says, by the same names or in the same order."""
     import inspect
 
     args, named = called
@@ -226,7 +226,7 @@ def arranged(
 
 
 def layouts(made: Models, layout: Mapping[str, str] | str | None) -> Iterator[dict[str, Given]]:
-    """Axes of the inputs: channels last on the JAX side or as they are, each as told or tried."""
+    """Axes of the inputs: channels last on the JAX side or as they are, as told or tried."""
     ways = []
     for name, values in made.given.inputs.items():
         told = layout if isinstance(layout, str) else (layout or {}).get(name)

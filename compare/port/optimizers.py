@@ -33,12 +33,13 @@ def of_optax(transform: Any) -> dict[str, Any]:
             return
         seen.add(id(value))
         if hasattr(value, "update") and hasattr(value, "init") and isinstance(value, tuple):
-            visit(value.init), visit(value.update)
+            for half in ("init", "update"):
+                visit(getattr(value, half))
         elif isinstance(value, tuple | list):
             for one in value:
                 visit(one, name)
-        elif callable(value) and getattr(value, "__closure__", None):
-            for word, cell in zip(value.__code__.co_freevars, value.__closure__, strict=True):
+        elif callable(value) and (cells := getattr(value, "__closure__", None)):
+            for word, cell in zip(value.__code__.co_freevars, cells, strict=True):
                 try:
                     inner = cell.cell_contents
                 except ValueError:

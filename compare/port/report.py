@@ -82,8 +82,8 @@ class Report:
             said.append(
                 f"proof: with these on torch's side too, all {count} arrays agree in float64"
                 if self.proven
-                else "proof: not everything is explained: with these on torch's side too, arrays "
-                "still differ"
+                else "proof: not everything is explained: with these on torch's side too, "
+                "arrays still differ"
             )
         told = {(one.path, one.name) for one in self.settings}
         said += [f"setting: {one}" for one in self.settings[:SHORT] if told]

@@ -258,14 +258,17 @@ def trained(
 
 
 def explained(run: Run, sample: Any, differing: Sequence[Any], verdict: Verdict) -> list[str]:
-    """Mistakes with which, made on torch's side too, the run is the same past where it parted."""
+    """Mistakes with which, made on torch's side too, the run is the same past its parting."""
     word = verdict.says.removeprefix("step ").partition("/")[0]
     parted = int(word) if word.isdigit() else run.steps - 1
     said = []
     for name, make in settings_of.mistakes(run.optimizer, sample, differing):
         alike = dataclasses.replace(run, optimizer=make, steps=min(run.steps, parted + 2))
         if alike.verdict().verdict == "same":
-            said += [f"cause: {name}",
-                     f"proof: made on torch's side too, steps up to {alike.steps - 1} are the same"]  # fmt: skip
+            last = alike.steps - 1
+            said += [
+                f"cause: {name}",
+                f"proof: made on torch's side too, steps up to {last} are the same",
+            ]
             break
     return said or ["cause: no known cause explains it"]

@@ -200,7 +200,7 @@ def rewritten(plain: Callable[..., Any], rewrites: Sequence[tuple[Rewrite, float
 
 
 def around(rest: Callable[..., Any], rewrite: Rewrite, value: float) -> Callable[..., Any]:
-    """One rewrite around a call, whose arguments may have any names: attention's has a value."""
+    """One rewrite around a call, whose arguments may have any name: attention's has a value."""
 
     def call(**given: Any) -> Any:
         return rewrite(rest, given, value)

@@ -115,7 +115,7 @@ def settings(module: Any) -> dict[str, Any]:
 
 
 def padded(found: Mapping[str, Any]) -> Any:
-    """Flax's words for a padding as numbers, where they mean the same on both sides of an axis."""
+    """Flax's words for a padding as numbers, where both sides of an axis have the same."""
     padding, kernel = found["padding"], found.get("kernel_size")
     if padding == "VALID":
         return 0

@@ -258,7 +258,7 @@ def shared(one: str, other: str) -> str:
 
 
 def norm_first(end: Seen, calls: list[Seen]) -> Iterator[Suspect]:
-    """The norm that torch applies after a sublayer, applied before it (pre-norm for post-norm)."""
+    """The norm that torch applies after a sublayer, put before it (pre-norm for post-norm)."""
     given = [x for x in end.arguments.values() if isinstance(x, Tensor) and not x.is_leaf]
     later = [one for one in calls if one.name in NORMS and one.index > end.index]
     for norm in later[:NEXT] if given else ():
@@ -278,7 +278,8 @@ def norm_first(end: Seen, calls: list[Seen]) -> Iterator[Suspect]:
             yield Suspect(
                 "norm first",
                 "layout",
-                f"{{kind}}: {norm.path} is applied before it on the JAX side, after it in torch",
+                f"{{kind}}: {norm.path} is applied before it on the JAX side, "
+                "after it in torch",
                 f"apply {norm.path} after the sublayer and the sum (norm_first=False)",
                 first,
             ).at(end)
@@ -299,7 +300,7 @@ def tiled(seen: Seen) -> Iterator[Suspect]:
 
 
 def rotary(calls: list[Seen]) -> Iterator[Suspect]:
-    """Rotary embeddings that turn adjacent pairs in torch, and the two halves on the JAX side."""
+    """Rotary embeddings that turn adjacent pairs in torch, the two halves on the JAX side."""
     pairs = [seen for seen in calls if seen.name == "__getitem__" and _stepped(seen)]
     joins = [seen for seen in calls if seen.name == "flatten" and _last_two(seen)]
     if pairs and joins:
@@ -355,8 +356,8 @@ def heads_first(seen: Seen) -> Iterator[Suspect]:
             "layout",
             f"{{kind}}: torch has the {len(parts)} parts first, the JAX side its {heads} heads "
             f"(heads, {len(parts)}, head size)",
-            f"reshape to ({len(parts)}, {heads}, {width // heads}), not ({heads}, {len(parts)}, "
-            f"{width // heads})",
+            f"reshape to ({len(parts)}, {heads}, {width // heads}), "
+            f"not ({heads}, {len(parts)}, {width // heads})",
             read,
         )
 

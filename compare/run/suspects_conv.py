@@ -189,6 +189,14 @@ def flattening(seen: Seen) -> Iterator[Suspect]:
         "x.transpose(0, 3, 1, 2).reshape(n, -1) before the dense layer",
         last,
     )
+    if x.dim() == 4 and result.dim() == 3:
+        yield Suspect(
+            "order of places",
+            "layout",
+            "{kind}: torch reads the places of a map row by row, the JAX side column by column",
+            "the places in the order (h w)",
+            lambda rest, a, _: a[first].transpose(2, 3).flatten(2).reshape(result.shape),
+        )
 
 
 def transposed_result(seen: Seen) -> Iterator[Suspect]:
@@ -229,7 +237,7 @@ def indexing(seen: Seen) -> Iterator[Suspect]:
 
 
 def shuffled(seen: Seen) -> Iterator[Suspect]:
-    """Pixels out of channels: torch reads them (c, y, x), TensorFlow's depth_to_space (y, x, c)."""
+    """Pixels out of channels: (c, y, x) in torch, (y, x, c) in TensorFlow's depth_to_space."""
     factor = seen.get("upscale_factor", seen.get("1"))
 
     def depth_to_space(rest: Callable[..., Any], a: dict[str, Any], _: float) -> Tensor:

@@ -74,7 +74,7 @@ def arithmetic(seen: Seen) -> Iterator[Suspect]:
 
 
 def _known_number(seen: Seen, name: str, value: float) -> Iterator[Suspect]:
-    """What a small number that is added, or a share that multiplies, is for in a norm by hand."""
+    """What a small number added, or a share that multiplies, is for in a norm by hand."""
     if seen.name in ("add", "radd") and 0 < value < 0.05:
         yield Suspect(
             "eps",

@@ -139,8 +139,8 @@ def named_leaves(outputs: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         return
     if isinstance(outputs, Mapping):
         parts = list(outputs.items())
-    elif isinstance(outputs, tuple) and hasattr(outputs, "_fields"):
-        parts = list(zip(outputs._fields, outputs, strict=True))
+    elif isinstance(outputs, tuple) and (fields := getattr(outputs, "_fields", None)):
+        parts = list(zip(fields, outputs, strict=True))
     elif isinstance(outputs, list | tuple):
         parts = list(enumerate(outputs))
     elif dataclasses.is_dataclass(outputs) and not isinstance(outputs, type):

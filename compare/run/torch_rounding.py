@@ -6,8 +6,8 @@ softmax, p (g - sum(p g)), has few digits left where it cancels, yet moves with 
 smoothly. Monte Carlo arithmetic, by the operation: Parker 1997; CADNA, Vignes 2004.
 
 A norm is one operation to torch, and rounds within: of two numbers near each other its result
-hardly moves with them, yet it does with their mean. It is run by its parts. So is a softmax: the
-gradient of its logarithm, g - exp(log p) sum(g), takes exp(log p) near 1 from 1 within.
+hardly moves with them, yet it does with their mean. It is run by its parts. So is a softmax:
+the gradient of its logarithm, g - exp(log p) sum(g), takes exp(log p) near 1 from 1 within.
 """
 
 from __future__ import annotations

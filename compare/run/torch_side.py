@@ -98,8 +98,8 @@ def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> R
         call, parameters = target.resolve(case, "torch"), {}
         options = {**options, **{k: tensor(v, dtype, device) for k, v in given.masks.items()}}
     with NarrowingCasts() as casts:
-        # Clones: the audit's tracker of modules cannot have a leaf for a module's input, nor can
-        # a module that works in place.
+        # Clones: the audit's tracker of modules cannot have a leaf for a module's input, nor
+        # can a module that works in place.
         handed = {k: x.clone() if x.requires_grad else x for k, x in inputs.items()}
         outputs = target.outputs(case, apply(call, handed, options, case), "torch")
         if len(given.cotangents) < len(outputs):

@@ -1,1 +1,1 @@
-"""A user's own pair, taken apart: the JAX model, the leaves' uses, their pairing, every value."""
+"""A user's own pair, taken apart: the JAX model, leaves' uses, their pairing, every value."""

@@ -1,4 +1,4 @@
-"""A user's JAX model in the harness: its leaves are made of torch's within the compiled program.
+"""A user's JAX model in the harness: its leaves are made of torch's in the compiled program.
 
 So gradients come back by torch's leaves, whatever was split, fused or tied: they are the
 transpose of how the leaves were carried.
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from einops import EinopsError
 
-from compare.cases.port import Port
+from compare.cases.case import Case
 from compare.run import target
 from compare.run.draw import Givens
 from compare.run.jax_leaves import cast
@@ -38,7 +38,7 @@ class Ported:
     as_is: bool = False
 
     def forward(
-        self, case: Port, given: Givens, dtype: Any, diff: dict, rest: dict
+        self, case: Case, given: Givens, dtype: Any, diff: dict, rest: dict
     ) -> Callable[[dict, dict], tuple[list, dict]]:
         """forward(diff, rest) -> (outputs, buffers), torch's leaves being added to both."""
         buffers = {path for path, leaf in given.owners.items() if leaf.buffer}
@@ -75,7 +75,7 @@ class Ported:
 
 
 def laid_back(row: Row, values: Any) -> Any:
-    """A buffer in torch's layout; as it is, for the judge to tell, where its shape has changed."""
+    """A buffer in torch's layout; as it is, for the judge to tell, where its shape changed."""
     try:
         return row.backward(values)
     except EinopsError:
