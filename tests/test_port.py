@@ -14,10 +14,8 @@ from tests.ports import PORTS, Mistake
 QUICK = {
     ("cnn_nnx", ""),
     ("cnn_nnx", "three mistakes"),
-    ("d2l_batchnorm_linen", "eps 1e-3"),
     ("mlp_equinox", "no bias in one layer"),
     ("gpt_function", "mask off by one"),
-    ("bert_linen", "attention not scaled"),
 }
 """Checks of the default run; the others are slow."""
 

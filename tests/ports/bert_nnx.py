@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 from torch import nn
 
-from . import Mistake, bert_linen, everywhere
+from . import Mistake, bert_linen
 
 
 class Embed(nnx.Embed):
@@ -104,12 +104,11 @@ class BertEncoder(nnx.Module):
         return x, self.pooler_act(self.pool(x[:, 0]))
 
 
-EMBEDDINGS = tuple(f"embeddings.{one}_embeddings" for one in ("word", "position", "token_type"))
 MISTAKES = {
-    "norm first in one layer": Mistake("encoder.layer.1", "norm"),
+    "norm first in one layer": Mistake("encoder.layer.1.attention", "norm"),
     "relu in the pooler": Mistake("pooler.activation", "tanh"),
-    "mask ignored": everywhere(*bert_linen.ATTENTIONS, cause="mask"),
-    "positions from 2": Mistake("embeddings", "position"),
+    "mask ignored": Mistake("", "mask"),
+    "positions from 2": Mistake("embeddings.position_embeddings", "position"),
 }
 INPUTS = {name: np.copy(values) for name, values in bert_linen.INPUTS.items()}
 TRAIN = False
