@@ -10,6 +10,7 @@ follows.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -63,6 +64,9 @@ PLACES = 24
 ENDS = 4
 """How many of the calls where agreement ends are looked at before one is given up."""
 
+WHOLE_SEARCH = 6
+"""How many times `seconds`, which is for two causes at one place, all places may take."""
+
 NEAR = 0.5
 """How near, of its largest, a value must be to be taken for the same one off by a number."""
 
@@ -76,6 +80,7 @@ class Follower:
     values    JAX's values in float64 and float32
     adopted   the mistakes that stay in place on torch's side
     placed    the places among JAX's values of all that torch's calls are given and give
+    deadline  of time.perf_counter, after which places are named without a cause
     patched   whether a value of JAX's stands in torch's place: then nothing is proven
     """
 
@@ -86,6 +91,7 @@ class Follower:
     adopted: Rewrites = field(default_factory=dict)
     found: list[Explained] = field(default_factory=list)
     placed: set[int] = field(default_factory=set)
+    deadline: float = 0.0
     patched: bool = False
     strict: bool = False
     known: dict[tuple[str, str], tuple[Suspect, float | None]] = field(default_factory=dict)
@@ -113,6 +119,8 @@ class Follower:
     def cause_at(self, calls: list[Seen], ends: list[Seen]) -> Explained | None:
         """The causes at the first of `ends` that has some: known mistakes and settings of all
         of them are tried before what any operation could have got wrong."""
+        if time.perf_counter() > self.deadline:
+            return None
         every = {end.index: self.suspected(calls, end) for end in ends}
         for general in (False, True):
             for end in ends:
@@ -300,6 +308,8 @@ class Follower:
         """What is known of a place without a known cause."""
         ours = numpy(end.held[0])
         said = [f"it is in {end.name}, the {self.turn(calls, end)} call there"]
+        if time.perf_counter() > self.deadline:
+            said.append("the time to look for causes was over: give more --seconds")
         near = self.nearest(end)
         if near is not None and (words := relation(ours, near[1])):
             said.append(f"against the nearest value of JAX: {words}")
@@ -471,7 +481,8 @@ def follow(
         with jax_side.settings(precision, "cpu"):
             program = jax_side.program(made.case, made.given, precision)
             values[precision] = trace(program.call, program.arguments, jax_side.QUICK_COMPILE)
-    follower = Follower(subject, values, made.torch, seconds)
+    deadline = time.perf_counter() + WHOLE_SEARCH * seconds
+    follower = Follower(subject, values, made.torch, seconds, deadline=deadline)
     if verdict.verdict == "less-careful":
         return careless(follower, verdict), False
     if verdict.verdict == "leak":

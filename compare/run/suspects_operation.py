@@ -63,7 +63,15 @@ def arithmetic(seen: Seen) -> Iterator[Suspect]:
             lambda rest, a, _: rest(**{**a, one[0]: a[other[0]], other[0]: a[one[0]]}),
         )
     if seen.name == "mul":
-        for name, _ in (one, other):
+        for name, value in (one, other):
+            if value.dim() == 1 and value.is_leaf:
+                yield Suspect(
+                    "scale plus one",
+                    "Gemma's RMSNorm",
+                    "{kind}: the JAX side multiplies by 1 + weight",
+                    "multiply by weight",
+                    lambda rest, a, _, name=name: rest(**{**a, name: 1 + a[name]}),
+                )
             yield Suspect(
                 "factor left out",
                 "term",
