@@ -142,6 +142,8 @@ def powers(name: str, larger: float, smaller: float) -> float:
     """How many powers of two lie between; of nothing at all infinitely many."""
     if name in IN_BITS:
         return larger - smaller
-    return (
-        math.inf if smaller <= 0 else math.log2(larger / smaller) if larger > 0 else -math.inf
-    )
+    if smaller <= 0:
+        return math.inf
+    if larger <= 0 or math.isinf(smaller):  # an alarm may be infinitely far off
+        return -math.inf
+    return math.log2(larger / smaller)
