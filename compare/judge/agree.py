@@ -189,7 +189,8 @@ def same_function(
     gap = error(j64, t64, scale)
     noise = torch32 > 0.5  # it has no digit left
     # How far one more rounding of each operation takes torch's float64 run.
-    roundings = 0.0 if spread is None else _largest(spread) / (scale * U64)
+    # Divided one after the other: a scale below the normal numbers times U64 would be zero.
+    roundings = 0.0 if spread is None else min(_largest(spread) / scale / U64, 1 / U64)
     seen = (1.0, torch32 / U32, jax32 / U32, roundings)
     amplification = max(filter(math.isfinite, seen))
     bound = FLOAT64_MARGIN * U64 * amplification
