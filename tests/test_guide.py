@@ -43,6 +43,7 @@ def test_the_command_prints_what_the_guide_shows(folder: Path) -> None:
     assert shown.stdout.split() == console.group(2).split()
 
 
+@pytest.mark.slow
 def test_with_the_lines_changed_it_is_the_same(folder: Path) -> None:
     file = folder / "my_flax.py"
     code = file.read_text()

@@ -37,6 +37,15 @@ def attention(seen: Seen) -> Iterator[Suspect]:
         f"is_causal={seen.get('is_causal', False)}",
         changed(is_causal=not seen.get("is_causal", False)),
     )
+    for diagonal in (-1, 1) if seen.get("is_causal") else ():
+        yield Suspect(
+            "causal mask off by one",
+            "setting",
+            "{kind}: torch's token sees itself and what is before it, the JAX side's "
+            f"{'not itself' if diagonal < 0 else 'one token ahead'}: the mask is off by one",
+            "jnp.tril(ones), with the diagonal",
+            _causal(diagonal),
+        )
     mask = seen.get("attn_mask")
     if isinstance(mask, Tensor):
         for number in MASKS:
@@ -88,6 +97,19 @@ def scale_suspect(rewrite: Callable[..., Any], scale: float, size: int) -> Suspe
 
 def _swapped(rest: Callable[..., Any], arguments: dict[str, Any], value: float) -> Any:
     return rest(**{**arguments, "query": arguments["key"], "key": arguments["query"]})
+
+
+def _causal(diagonal: int) -> Callable[..., Any]:
+    """Attention to the tokens up to `diagonal` places after one's own."""
+
+    def rewrite(rest: Callable[..., Any], arguments: dict[str, Any], value: float) -> Any:
+        query, key = arguments["query"], arguments["key"]
+        scale = arguments.get("scale") or query.shape[-1] ** -0.5
+        scores = query @ key.transpose(-2, -1) * scale
+        keep = torch.ones_like(scores, dtype=torch.bool).tril(diagonal)
+        return scores.masked_fill(~keep, -1e30).softmax(-1) @ arguments["value"]
+
+    return rewrite
 
 
 def _masked_by(number: float) -> Callable[..., Any]:
