@@ -49,13 +49,15 @@ PLACES = ("dim", "axis", "start_dim", "end_dim", "_stacklevel", "dtype", "dim0",
 SIZES = ("stride", "padding", "dilation", "output_padding", "kernel_size")
 ELSEWHERE = (("padding_idx", "embedding"), ("approximate", "gelu"))
 """Settings that a family of suspects speaks of."""
+SHAPING = ("view", "reshape", "permute", "transpose", "expand", "unflatten", "t", "contiguous")
+"""Functions whose arguments are sizes and places: no settings that a port gets wrong."""
 ARITHMETIC = ("mul", "div", "rdiv", "add", "sub", "rsub", "pow")
 NOT_SETTINGS = (*PLACES, "inplace", "return_indices", "keepdim", "size_average", "reduce", "p")
 
 
 def suspects(seen: Seen) -> Iterator[Suspect]:
     """A suspect for each setting of the call that could be another."""
-    if seen.name in ARITHMETIC:
+    if seen.name in ARITHMETIC or seen.name in SHAPING:
         return
     for name, value in seen.arguments.items():
         if name in NOT_SETTINGS and (name, seen.name) != ("p", "lp_pool2d"):

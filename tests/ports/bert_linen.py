@@ -114,7 +114,7 @@ GELUS = tuple(f"{one}.intermediate.intermediate_act_fn" for one in LAYERS)
 MISTAKES = {
     "default eps of LayerNorm": everywhere(*NORMS, cause="eps", gotcha=5),
     "gelu by tanh": everywhere(*GELUS, cause="gelu", gotcha=21),
-    "attention not scaled": everywhere(*ATTENTIONS, cause="scale"),
+    "attention not scaled": Mistake(ATTENTIONS[0], ""),
     "attention scaled by 1/d": everywhere(*ATTENTIONS, cause="scale"),
     "token types forgotten": Mistake("embeddings.token_type_embeddings", "no partner"),
 }
