@@ -12,7 +12,6 @@ from compare.port.report import Report
 from tests.ports import PORTS, Mistake
 
 QUICK = {
-    ("cnn_nnx", ""),
     ("cnn_nnx", "three mistakes"),
     ("mlp_equinox", "no bias in one layer"),
     ("gpt_function", "mask off by one"),
