@@ -82,7 +82,7 @@ def check_port(
     )  # fmt: skip
     made.notes[:0] = words
     given = table.load(mapping) if isinstance(mapping, str | Path) else mapping
-    rows = pair(made, given, as_is=weights == "as-is")
+    rows = pair(made, given)
     report = checked(made, rows, torch, weights == "as-is", seed, seconds)
     if steps:
         from compare.port.training import trained

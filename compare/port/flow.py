@@ -169,13 +169,6 @@ class Backward:
     calls: list[Seen]
     pulled: dict[int, np.ndarray]
     values: Values
-    takers: dict[int, list[Seen]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for seen in self.calls:
-            if seen.index != WHOLE:
-                for one in {id(x): x for x in tensors(seen.arguments)}.values():
-                    self.takers.setdefault(id(one), []).append(seen)
 
     def sources(self) -> list[Seen]:
         """Calls where what is pulled back agrees at the results, and not at some argument."""

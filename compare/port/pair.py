@@ -25,7 +25,7 @@ from compare.run.port.torch_uses import torch_uses
 from compare.run.port.use import Use, named_statistic
 
 
-def pair(made: Models, given: Sequence[Row] | None = None, as_is: bool = False) -> list[Row]:
+def pair(made: Models, given: Sequence[Row] | None = None) -> list[Row]:
     """The table of `made`: the rows that are `given`, or found. Raises Undecided, PortError."""
     ours = {path: leaf.shape for path, leaf in made.given.owners.items()}
     theirs = {path: tuple(np.shape(x)) for path, x in made.jax.leaves.items()}
