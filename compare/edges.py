@@ -56,7 +56,7 @@ def row(edge: Edge, found: Any) -> dict[str, Any]:
         "edge": edge.at,
         "outcome": found.outcome,
         "expected": edge.expect,
-        "as_expected": found.outcome == edge.expect,
+        "as_expected": edge.right(found.outcome),
         "torch": found.torch,
         "jax": found.jax,
         "says": found.says,

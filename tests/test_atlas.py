@@ -14,6 +14,7 @@ from compare import __main__ as commands
 from compare.atlas import chosen, execute
 from compare.cases import atlas as cases
 from compare.cases.atlas import FAMILIES, Row, equal, load, rows
+from compare.cases.case import VERDICTS
 from compare.cases.edges import Edge, edges
 from compare.cases.edges import load as load_edges
 from compare.edges import contract
@@ -215,6 +216,13 @@ def test_a_row_and_an_edge_without_a_reason_are_refused():
     edge = QUICK_EDGES[0]
     with pytest.raises(ValueError, match="has a reason"):
         Edge("somewhere", edge.case, expect="different")
+
+
+def test_only_a_difference_by_the_cpu_may_be_missing():
+    told = ("somewhere", QUICK_EDGES[0].case, "", "different", "a reason")
+    assert not Edge(*told).right("same")
+    by_cpu = Edge(*told, by_cpu=True)
+    assert [one for one in VERDICTS if by_cpu.right(one)] == ["same", "different"]
 
 
 def records_of(torch: list[float], jax: list[float]) -> dict[tuple[str, str], Record]:
