@@ -9,10 +9,12 @@ from typing import Any
 from compare.run import suspects_activation as activation
 from compare.run import suspects_attention as attention
 from compare.run import suspects_conv as conv
+from compare.run import suspects_layout as layout
 from compare.run import suspects_loss as losses
 from compare.run import suspects_norm as norm
 from compare.run import suspects_operation as operation
 from compare.run import suspects_pool as pool
+from compare.run import suspects_recurrent as recurrent
 from compare.run import suspects_settings as settings
 from compare.run.calls import WHOLE, Seen
 from compare.run.suspect import Suspect
@@ -36,9 +38,10 @@ FAMILIES: tuple[tuple[tuple[str, ...], Family], ...] = (
     (("log",), activation.logarithm),
     (("scaled_dot_product_attention",), attention.attention),
     (("multi_head_attention_forward",), attention.multi_head),
-    (("lstm", "gru"), attention.recurrent),
-    (("chunk", "split", "unbind"), attention.gates),
-    (("repeat_interleave",), attention.tiled),
+    (("lstm", "gru"), recurrent.recurrent),
+    (("chunk", "split", "unbind"), recurrent.gates),
+    (("repeat_interleave",), layout.tiled),
+    (("add",), layout.added),
     (("pixel_shuffle",), conv.shuffled),
     (("__getitem__",), conv.indexing),
     (("matmul", "bmm"), attention.product),

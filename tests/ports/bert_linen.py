@@ -96,12 +96,17 @@ class Bert(fnn.Module):
         return x, pooled
 
 
-def unscaled(query, key, value, **options):
+def unscaled(query, key, value, mask=None):
+    return fnn.dot_product_attention(query * query.shape[-1] ** 0.5, key, value, mask=mask)
+
+
+def scaled_twice(query, key, value, mask=None):
+    return fnn.dot_product_attention(query / query.shape[-1] ** 0.5, key, value, mask=mask)
+
+
+def unmasked(query, key, value, **options):
+    """Linen hands over the arguments that it finds by name in the signature: no mask here."""
     return fnn.dot_product_attention(query * query.shape[-1] ** 0.5, key, value, **options)
-
-
-def scaled_twice(query, key, value, **options):
-    return fnn.dot_product_attention(query / query.shape[-1] ** 0.5, key, value, **options)
 
 
 LAYERS = ("encoder.layer.0", "encoder.layer.1")
@@ -114,7 +119,17 @@ GELUS = tuple(f"{one}.intermediate.intermediate_act_fn" for one in LAYERS)
 MISTAKES = {
     "default eps of LayerNorm": everywhere(*NORMS, cause="eps", gotcha=5),
     "gelu by tanh": everywhere(*GELUS, cause="gelu", gotcha=21),
-    "attention not scaled": Mistake(ATTENTIONS[0], ""),
+    "attention not scaled": everywhere(*ATTENTIONS, cause="scale", gotcha=24),
+    "attention neither scaled nor masked": Mistake(
+        ATTENTIONS[0],
+        "scale",
+        24,
+        also=(
+            Mistake(ATTENTIONS[0], "scale", 24),
+            Mistake(ATTENTIONS[1], "scale", 24),
+            Mistake("", "mask", 23),
+        ),
+    ),
     "attention scaled by 1/d": everywhere(*ATTENTIONS, cause="scale"),
     "token types forgotten": Mistake("embeddings.token_type_embeddings", "no partner"),
 }
@@ -139,6 +154,7 @@ def jax_model(mistake: str = "") -> Any:
         "default eps of LayerNorm": {"epsilon": 1e-6},
         "gelu by tanh": {"act": fnn.gelu},
         "attention not scaled": {"attention_fn": unscaled},
+        "attention neither scaled nor masked": {"attention_fn": unmasked},
         "attention scaled by 1/d": {"attention_fn": scaled_twice},
         "token types forgotten": {"use_types": False},
     }.get(mistake, {})

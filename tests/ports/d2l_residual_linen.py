@@ -73,7 +73,7 @@ class JaxResidual(fnn.Module):
 
 MISTAKES = {
     "same padding at stride 2": Mistake("1.conv1", "padding", 55),
-    "relu before the sum": Mistake("1", ""),
+    "relu before the sum": Mistake("1", "before the sum"),
     "eps 1e-3": Mistake("1.bn2", "eps"),
 }
 INPUTS = (np.random.default_rng(3).standard_normal((4, 3, 6, 8), dtype=np.float32),)

@@ -74,8 +74,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 MISTAKES = {
     "gates in another order": Mistake("gru", "gate"),
-    "reset before the matrix": Mistake("gru", ""),
-    "first state of ones": Mistake("gru", ""),
+    "reset before the matrix": Mistake("gru", "reset"),
+    "first state of ones": Mistake("gru", "first state"),
 }
 INPUTS = (np.random.default_rng(15).integers(0, 23, (3, 8)),)
 TRAIN = False

@@ -45,7 +45,7 @@ class JaxClassifier(fnn.Module):
 
 
 MISTAKES = {
-    "hard sigmoid": Mistake("lstm", ""),
+    "hard sigmoid": Mistake("lstm", "hard sigmoid"),
     "read from the end": Mistake("lstm", "reverse"),
     "first step taken": Mistake("", "step"),
 }

@@ -148,7 +148,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "patches by columns": {"by_columns": True},
 }
 MISTAKES = {
-    "class token without its position": Mistake("", ""),
+    "class token without its position": Mistake("", "position"),
     "positions forgotten": Mistake("", "pos"),
     "default eps of LayerNorm": everywhere(*NORMS, "norm", cause="eps", gotcha=5),
     "patches by columns": Mistake("patch_embed", "order"),
