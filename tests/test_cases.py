@@ -16,7 +16,14 @@ BATCHES = [
     for index, batch in enumerate(batches([c for c in load(stem) if isinstance(c, Case)]))
 ]
 STUDIES = [case for stem in STEMS for case in load(stem) if isinstance(case, Study)]
-RUNS = [case for stem in STEMS for case in load(stem) if isinstance(case, Training)]
+LONG = {"train.resnet18(digits)"}
+"""Runs that `make test-slow` has: the others show the same of smaller models."""
+RUNS = [
+    pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.name in LONG else [])
+    for stem in STEMS
+    for case in load(stem)
+    if isinstance(case, Training)
+]
 
 
 @pytest.mark.parametrize("batch", BATCHES)
@@ -31,7 +38,7 @@ def test_studies_come_out_as_expected(study):
     assert verdict.as_expected, f"{verdict.verdict}: {verdict.says}"
 
 
-@pytest.mark.parametrize("training", RUNS, ids=lambda training: training.name)
+@pytest.mark.parametrize("training", RUNS)
 def test_training_runs_come_out_as_expected(training):
     verdict = check_training(training)
     assert verdict.as_expected, f"{verdict.verdict}: {verdict.says}"

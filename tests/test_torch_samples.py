@@ -40,12 +40,17 @@ def judged(cases: list[Case]) -> None:
     assert not problems, "\n".join(problems)
 
 
-# 857 samples that no mode changes: their second half has its own target, make test-slow.
-SLOW = {("LinearCrossEntropyLoss", False)}
+LONG = {"LinearCrossEntropyLoss", "CrossEntropyLoss", "CTCLoss"}
+
+
+def marks(name: str, part: int, training: bool) -> list:
+    """No mode changes a loss: of the longest lists a part or two runs in the default run, the
+    others in `make test-slow`."""
+    return [pytest.mark.slow] if name in LONG and (part > 1 or not training) else []
+
+
 MODULE_DB = [
-    pytest.param(
-        name, part, training, marks=[pytest.mark.slow] if (name, training) in SLOW else []
-    )
+    pytest.param(name, part, training, marks=marks(name, part, training))
     for name, parts in PARTS.items()
     for part in range(parts)
     for training in (True, False)
