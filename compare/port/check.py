@@ -13,6 +13,7 @@ from compare.explain import Explained
 from compare.judge.agree import judge
 from compare.judge.static import Setting, differing
 from compare.judge.verdict import Verdict
+from compare.port.compiled import compiled, compiler_of
 from compare.port.models import Models, models
 from compare.port.pair import pair
 from compare.port.report import Report
@@ -50,7 +51,8 @@ def check_port(
 ) -> Report:
     """Whether `jax` computes what `torch` computes: verdict, place, cause, the line to change.
 
-    torch        an nn.Module, as it is or compiled; Hugging Face models too
+    torch        an nn.Module, Hugging Face's too; of one under torch.compile the module is
+                 compared with `jax`, and what the compiler made of it with the module
     jax          an nnx.Module; (Linen module, variables); an Equinox module, or with its State;
                  or (function, parameters), the function being called with the parameters first
     inputs       torch's arguments: a tuple, a dict of named ones, one array, or a text such as
@@ -74,13 +76,12 @@ def check_port(
     """
     if weights not in WEIGHTS:
         raise PortError("", f"weights must be one of {', '.join(WEIGHTS)}, got {weights!r}")
-    module, words = torch_model.taken(torch)
+    module = torch_model.taken(torch)
     model = taken_apart(jax, train, jax_options or {})
     made = models(
         module, model, inputs, name=name, train=train, layout=layout, outputs=outputs,
         jax_inputs=jax_inputs, drawn=weights == "drawn", seed=seed,
     )  # fmt: skip
-    made.notes[:0] = words
     given = table.load(mapping) if isinstance(mapping, str | Path) else mapping
     rows = pair(made, given)
     report = checked(made, rows, torch, weights == "as-is", seed, seconds)
@@ -110,9 +111,13 @@ def checked(
     ]
     notes = [*made.notes, *(f"{row.torch} has {row.how}" for row in missing)]
     notes += nonfinite(records)
+    compiler = compiler_of(original)
+    compiled_form = compiled(made, records, compiler, seed) if compiler else None
     settings = look(original, made, rows)
     wrong = conversion.faults(made, rows) if as_is else []
-    report = Report(verdict, rows, settings, conversion=wrong, notes=notes)
+    report = Report(
+        verdict, rows, settings, conversion=wrong, compiled=compiled_form, notes=notes
+    )
     if wrong:
         # The function itself is judged with the leaves carried over as they should be.
         made.given.built["jax"] = Ported(made.jax, rows)

@@ -63,13 +63,13 @@ def together(
     jax_options: Mapping[str, Any] | None = None,
 ) -> tuple[list[Row], Any, JaxModel]:  # fmt: skip
     """The table of two models, a copy of torch's with its weights, and JAX's taken apart."""
-    module, _ = torch_model.taken(torch)
+    module = torch_model.taken(torch)
     model = taken_apart(jax, train, jax_options or {})
     made = models(module, model, inputs, train=train, layout=layout, outputs=outputs,
                   jax_inputs=jax_inputs)  # fmt: skip
     given = table.load(mapping) if isinstance(mapping, str | Path) else mapping
     rows = pair(made, given)
-    return rows, torch_model.taken(torch)[0], model
+    return rows, torch_model.taken(torch), model
 
 
 # Files

@@ -24,6 +24,7 @@ class Report:
     settings     settings of paired modules that differ, before anything is run
     found        places and causes, in the order of computing
     conversion   leaves that the user's own conversion got wrong (weights="as-is")
+    compiled     where torch's module is compiled, the verdict on that against the module itself
     training     the verdict on the training steps, where some were asked for
     proven       whether the causes together, made on torch's side, give all that JAX computes
     notes        what was decided for the user
@@ -34,16 +35,19 @@ class Report:
     settings: Sequence[Setting] = ()
     found: Sequence[Explained] = ()
     conversion: Sequence[str] = ()
+    compiled: Verdict | None = None
     training: Verdict | None = None
     proven: bool = False
     notes: Sequence[str] = field(default_factory=tuple)
 
     @property
     def word(self) -> str:
-        """The worse of the verdicts on a call and on the training."""
+        """The worst of the verdicts on a call, on its compiled form and on the training."""
         from compare.judge.verdict import worst_of
 
-        words = [self.verdict.verdict, *([self.training.verdict] if self.training else [])]
+        words = [one.verdict for one in (self.verdict, self.training) if one]
+        if self.compiled and self.compiled.verdict != "unsupported":
+            words.append(self.compiled.verdict)
         return worst_of([*words, *(["different"] if self.conversion else [])])
 
     @property
@@ -71,8 +75,10 @@ class Report:
         said += _more(self.conversion)
         for group in grouped(self.found):
             said += _lines(group)
-        if not self.same and not self.found and self.verdict.verdict != "same":
+        if not self.found and self.verdict.verdict != "same":
             said.append(f"differs: {self.verdict.says}")
+        if self.compiled is not None:
+            said.append(f"compiled: {_compiled(self.compiled)}")
         if self.training is not None and self.training.verdict != "same":
             said.append(f"training: {self.training.says}")
             said += [f"  {line}" for line in self.training.facts.get("explained", ())]
@@ -105,9 +111,19 @@ class Report:
             "causes": self.causes,
             "proven": self.proven,
             "call": self.verdict.to_dict(),
+            "compiled": self.compiled.to_dict() if self.compiled else None,
             "training": self.training.to_dict() if self.training else None,
             "table": self.table,
         }
+
+
+def _compiled(verdict: Verdict) -> str:
+    """How the compiled module stands to the module itself."""
+    if verdict.verdict == "unsupported":
+        return f"not compared, as torch.compile fails here: {verdict.says}"
+    if verdict.verdict == "same":
+        return f"the same as the module itself, in {verdict.compared} arrays"
+    return f"{verdict.verdict} from the module itself, whatever JAX does: {verdict.says}"
 
 
 def _more(many: Sequence[Any], word: str = "weights") -> list[str]:

@@ -33,9 +33,11 @@ class Record:
 
 
 def failed(side: str, precision: str, error: BaseException) -> Record:
-    """The record of a side that raised: the exception's type and first line."""
-    lines = str(error).strip().splitlines()
-    text = f"{type(error).__name__}: {lines[0] if lines else '(no message)'}"
+    """The record of a side that raised: the exception's type and first line, and what that line
+    announces by a colon at its end."""
+    lines = str(error).strip().splitlines() or ["(no message)"]
+    said = " ".join(line.strip() for line in lines[: 1 + lines[0].endswith(":")])
+    text = f"{type(error).__name__}: {said}"
     return Record(
         side, precision, error=text, unsupported=isinstance(error, NotImplementedError)
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from compare.run.draw import Givens, Leaf, cotangent, jittered
 from compare.run.record import Record, failed
 from compare.run.torch_audit import NarrowingCasts
 from compare.run.torch_rounding import Moved
+
+Compiler = Callable[[torch.nn.Module], Any]
+"""What gives a module's compiled form, which shares its leaves."""
 
 TWINS = 4
 ULP = 2.0**-52
@@ -59,10 +63,21 @@ def module_leaves(module: torch.nn.Module) -> list[Leaf]:
     ]
 
 
-def run(case: Case, given: Givens, precision: str, seed: int, device: str = "cpu") -> Record:
-    """Calls `case` at `precision`; the first call fills `given.cotangents`, by the shapes."""
+def run(
+    case: Case,
+    given: Givens,
+    precision: str,
+    seed: int,
+    device: str = "cpu",
+    compiler: Compiler | None = None,
+) -> Record:
+    """Calls `case` at `precision`; the first call fills `given.cotangents`, by the shapes.
+
+    With a `compiler` it is the compiled module that runs, and casts are not looked for: no mode
+    that watches torch's operations sees into compiled code.
+    """
     try:
-        return _run(case, given, precision, seed, device)
+        return _run(case, given, precision, seed, device, compiler)
     except Exception as error:
         return failed("torch", precision, error)
 
@@ -89,17 +104,27 @@ def spread(
     return found
 
 
-def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> Record:
+def _run(
+    case: Case,
+    given: Givens,
+    precision: str,
+    seed: int,
+    device: str,
+    compiler: Compiler | None,
+) -> Record:
     dtype = getattr(torch, precision)
     _, options = target.arguments(case, "torch")
     inputs = inputs_of(case, given, dtype, device)
+    module = None
     if case.is_class:
-        call = filled(made(case, given), given, dtype, device).train(case.train)
-        parameters = dict(call.named_parameters())
+        module = filled(made(case, given), given, dtype, device).train(case.train)
+        parameters = dict(module.named_parameters())
+        call = compiler(module) if compiler else module
     else:
         call, parameters = target.resolve(case, "torch"), {}
         options = {**options, **{k: tensor(v, dtype, device) for k, v in given.masks.items()}}
-    with NarrowingCasts() as casts:
+    casts = NarrowingCasts()
+    with nullcontext() if compiler else casts:
         # Clones: the audit's tracker of modules cannot have a leaf for a module's input, nor
         # can a module that works in place.
         handed = {k: x.clone() if x.requires_grad else x for k, x in inputs.items()}
@@ -113,9 +138,9 @@ def _run(case: Case, given: Givens, precision: str, seed: int, device: str) -> R
     arrays = {f"output/{i}": numpy(out) for i, out in enumerate(outputs)}
     arrays |= {f"grad/{name}": numpy(value) for name, value in gradients.items()}
     arrays |= {f"buffer/{name}": numpy(inputs[name]) for name in case.mutates}
-    if case.is_class:
-        arrays |= kept_buffers(call, given)
-    return Record("torch", precision, arrays, casts.seen())
+    if module is not None:
+        arrays |= kept_buffers(module, given)
+    return Record("torch", precision, arrays, () if compiler else casts.seen())
 
 
 def apply(call: Any, inputs: dict, options: dict, case: Case) -> Any:

@@ -1,4 +1,4 @@
-"""A user's torch module made ready: unwrapped, copied, seen to be there and deterministic."""
+"""A user's torch module made ready: copied, seen to be there and deterministic."""
 
 from __future__ import annotations
 
@@ -17,11 +17,9 @@ from compare.run.port.errors import PortError, advised, users_line
 from compare.run.port.torch_uses import _NORMS
 
 
-def taken(model: Any) -> tuple[nn.Module, tuple[str, ...]]:
-    """A copy of the user's module on the CPU; what was unwrapped, in words. PortError."""
-    notes: tuple[str, ...] = ()
-    if hasattr(model, "_orig_mod"):
-        model, notes = model._orig_mod, ("torch.compile is unwrapped: its module is compared",)
+def taken(model: Any) -> nn.Module:
+    """A copy on the CPU of the user's module, of what is compiled where it is. PortError."""
+    model = getattr(model, "_orig_mod", model)
     if isinstance(model, type):
         raise PortError("torch", f"{model.__name__} is a class: pass {model.__name__}(...)")
     if not isinstance(model, nn.Module):
@@ -45,7 +43,7 @@ def taken(model: Any) -> tuple[nn.Module, tuple[str, ...]]:
     made = made.to("cpu")
     for leaf in made.parameters():
         leaf.requires_grad_(leaf.is_floating_point())
-    return made, notes
+    return made
 
 
 def without_dropout(module: nn.Module) -> list[str]:
