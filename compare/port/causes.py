@@ -15,9 +15,8 @@ from compare.explain import Explained
 from compare.judge.cause import Cause, Search
 from compare.port.flow import Flow, tensors
 from compare.port.trail import Trail, Trial, value
-from compare.run.calls import WHOLE, Seen
+from compare.run.calls import WHOLE, Seen, leaf_path
 from compare.run.record import Record
-from compare.run.subject import leaf_path
 from compare.run.suspect import Suspect, after
 from compare.run.suspects import suspects
 from compare.run.suspects_layout import norm_first, shared, spanning

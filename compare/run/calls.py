@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -102,6 +104,22 @@ _SAME_NAME = {
     "max_pool2d_with_indices": "max_pool2d",
     "max_pool3d_with_indices": "max_pool3d",
 }
+
+
+LEAVES: ContextVar[Mapping[str, torch.Tensor]] = ContextVar(
+    "leaves", default=MappingProxyType({})
+)
+"""The parameters, by path, of the run that is at work."""
+
+
+def leaf_path(tensor: torch.Tensor) -> str:
+    """The path of a parameter that a call was given; "" of any other tensor."""
+    return getattr(tensor, "leaf_path", "")
+
+
+def at_hand(tensor: torch.Tensor) -> torch.Tensor:
+    """A parameter that was noted in another run, as the run at work has it."""
+    return LEAVES.get().get(leaf_path(tensor), tensor)
 
 
 @dataclass(frozen=True)

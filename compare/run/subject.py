@@ -15,7 +15,7 @@ import torch
 
 from compare.cases.case import Case
 from compare.run import target, torch_side
-from compare.run.calls import WHOLE, Calls, Rewrite, Seen, rewritten
+from compare.run.calls import LEAVES, WHOLE, Calls, Rewrite, Seen, rewritten
 from compare.run.draw import Givens
 
 Rewrites = Mapping[int, Sequence[tuple[Rewrite, float]]]
@@ -76,9 +76,11 @@ class Subject:
                 return torch_side.apply(module, given, options, case)
 
         around = [(_at(one, module), value) for one, value in rewrites.get(WHOLE, ())]
+        held = LEAVES.set(parameters)
         try:
             result = rewritten(plain, around)(**arguments)
         finally:
+            LEAVES.reset(held)
             for hook in hooks:
                 hook.remove()
         outputs = target.outputs(case, result, "torch")
@@ -111,11 +113,6 @@ class Subject:
         for path, leaf in module.named_parameters():
             leaf.leaf_path = path  # pyright: ignore[reportAttributeAccessIssue]
         return module, inputs, options, dict(module.named_parameters())
-
-
-def leaf_path(tensor: torch.Tensor) -> str:
-    """The path of a parameter that a call was given; "" of any other tensor."""
-    return getattr(tensor, "leaf_path", "")
 
 
 def passed(calls: Sequence[Seen]) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compare.run.calls import Seen
+from compare.run.calls import Seen, at_hand
 from compare.run.suspect import Suspect
 
 NEXT = 2
@@ -33,26 +33,33 @@ def norm_first(end: Seen, calls: list[Seen]) -> Iterator[Suspect]:
     later = [one for one in calls if one.name in NORMS and one.index > end.index]
     for norm in later[:NEXT] if given else ():
         if shared(norm.path, end.path) and norm.path != end.path:
-            settings = {k: v for k, v in norm.arguments.items() if k != "input"}
+            yield replace(
+                Suspect(
+                    "norm first",
+                    "layout",
+                    f"{{kind}}: {norm.path} is applied before it on the JAX side, "
+                    "after it in torch",
+                    f"apply {norm.path} after the sublayer and the sum (norm_first=False)",
+                    _normed_first(norm),
+                ).at(end),
+                also=(norm.index,),
+            )
 
-            def first(
-                rest: Any, a: dict[str, Any], _: float, norm: Seen = norm, own: Any = settings
-            ) -> Any:
-                x = next(v for v in a.values() if isinstance(v, Tensor) and not v.is_leaf)
-                mine = {
-                    k: v.to(x.dtype) if isinstance(v, Tensor) else v for k, v in own.items()
-                }
-                normed = getattr(torch.nn.functional, norm.name)(x, **mine)
-                return rest(**{k: normed if v is x else v for k, v in a.items()})
 
-            yield Suspect(
-                "norm first",
-                "layout",
-                f"{{kind}}: {norm.path} is applied before it on the JAX side, "
-                "after it in torch",
-                f"apply {norm.path} after the sublayer and the sum (norm_first=False)",
-                first,
-            ).at(end)
+def _normed_first(norm: Seen) -> Callable[..., Any]:
+    """Of what begins the sublayer, its input normed; of the norm, what it was given."""
+    function = getattr(torch.nn.functional, norm.name)
+    settings = {k: v for k, v in norm.arguments.items() if k != "input"}
+
+    def rewrite(rest: Any, arguments: dict[str, Any], _: float) -> Any:
+        if settings.keys() < arguments.keys():
+            return arguments["input"]
+        x = next(v for v in arguments.values() if isinstance(v, Tensor) and not v.is_leaf)
+        own = {k: at_hand(v).to(x) if isinstance(v, Tensor) else v for k, v in settings.items()}
+        normed = function(x, **own)
+        return rest(**{k: normed if v is x else v for k, v in arguments.items()})
+
+    return rewrite
 
 
 def added(seen: Seen) -> Iterator[Suspect]:
