@@ -51,6 +51,7 @@ def test_verdict_place_and_cause(name: str, mistake: str) -> None:
     for one in wanted.also or (wanted,):
         assert one.place in report.places, str(report)
         assert one.cause in words(report), str(report)
+    assert report.proven == wanted.proven, str(report)
 
 
 def words(report: Report) -> str:

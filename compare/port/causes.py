@@ -19,7 +19,7 @@ from compare.run.calls import WHOLE, Seen, leaf_path
 from compare.run.record import Record
 from compare.run.suspect import Suspect, after
 from compare.run.suspects import suspects
-from compare.run.suspects_layout import norm_first, shared, spanning
+from compare.run.suspects_block import norm_first, shared, spanning
 
 LAYING = (
     "flatten", "reshape", "view", "permute", "transpose", "cat", "stack", "concat",

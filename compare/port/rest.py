@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from compare.run.calls import WHOLE, Seen
 from compare.run.record import PRECISIONS, Record
 from compare.run.suspect import Suspect
 from compare.run.suspects import suspects
+from compare.run.suspects_block import spanning
 
 PLACES = 24
 """How many modules are looked at one after another."""
@@ -51,13 +52,17 @@ class Rest:
         ends = Backward(calls, pulled, self.trail.exact).sources()
         for path in list(dict.fromkeys(end.path for end in ends))[:PLACES]:
             at = [end for end in ends if end.path == path]
-            at += [seen for seen in calls if seen.path == path and seen.name == "detach"]
-            told = self.causes(at, names, self.place(path, names))
+            beside = [seen for seen in calls if seen.path == path]
+            at += [seen for seen in beside if seen.name == "detach"]
+            told = self.causes(at, names, self.place(path, names), spanning(beside))
             if told and not self.trail.judged(self.records, names):
                 return
 
-    def causes(self, at: list[Seen], names: list[str], place: Place) -> bool:
-        """Causes at the calls `at`, by the arrays `names` of whole runs; adopted if found."""
+    def causes(
+        self, at: list[Seen], names: list[str], place: Place, more: Iterable[Suspect] = ()
+    ) -> bool:
+        """Causes at the calls `at`, or among `more`, by the arrays `names` of whole runs;
+        adopted if found."""
 
         def only(arrays: Arrays) -> Arrays:
             return {name: arrays[name] for name in names if name in arrays}
@@ -71,7 +76,7 @@ class Rest:
         def run(trials: Sequence[tuple], precision: str) -> Arrays:
             return only(trail.subject.run(trail.with_(trials), precision))
 
-        every = self.suspected(at)
+        every = [*self.suspected(at), *more]
         causes = Search(chosen, run, trail.seconds).causes(every)
         if causes:
             trail.adopt_named(causes[0], every)

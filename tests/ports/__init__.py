@@ -39,10 +39,11 @@ class Mistake:
 
     Args:
         place: path of the torch module at fault, or of the innermost one whose children agree.
-        cause: a word that the name or the words of the cause must have; "" where no known
-            mistake fits, so that only the place is asked for.
+        cause: a word that the name or the words of the cause must have.
         gotcha: its number in the list of known differences, or 0.
         array: what differs first: "output", "grad" or "buffer".
+        proven: whether with the causes on torch's side too all arrays agree; not where it is
+            the precision that differs.
         also: where the port has several faults, all of them in the order of computing.
     """
 
@@ -50,6 +51,7 @@ class Mistake:
     cause: str
     gotcha: int = 0
     array: str = "output"
+    proven: bool = True
     also: tuple[Mistake, ...] = ()
 
 

@@ -116,7 +116,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 MISTAKES = {
     "no straight-through gradient": Mistake("quantizer", "gradient", 0, "grad"),
-    "beta on the codes": Mistake("quantizer", "", 0, "grad"),
+    "beta on the codes": Mistake("quantizer", "weight", 0, "grad"),
     "beta 1": Mistake("quantizer", "number"),
     "channels shuffled as in TensorFlow": Mistake("decoder.3", "order"),
 }
