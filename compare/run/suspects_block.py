@@ -119,7 +119,7 @@ def weighted(calls: list[Seen]) -> Iterator[Suspect]:
                     Suspect(
                         "weight of the other term",
                         "layout",
-                        f"{{kind}}: {number:g} multiplies the {ORDINALS[place]} term of the sum "
+                        f"{{kind}}: {number:g} multiplies the {ORDINALS[place]} term of a sum "
                         "in torch, the other one on the JAX side",
                         "multiply the same term",
                         _weighted(number, 1 - place),
