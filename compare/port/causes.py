@@ -52,17 +52,15 @@ class Causes:
         if self.over:
             return None
         every = {end.index: self.suspected(calls, end) for end in ends}
-        for general in (False, True):
+        known = {i: [one for one in some if one.rank < 2] for i, some in every.items()}
+        other = {i: [one for one in some if one.rank > 1] for i, some in every.items()}
+        ways = (
+            (self.tried, known), (self.norm_first, known), (self.tentative, known),
+            (self.tried, other), (self.searched, every),
+        )  # fmt: skip
+        for way, chosen in ways:
             for end in ends:
-                chosen = [one for one in every[end.index] if (one.rank > 1) == general]
-                told = self.tried(calls, end, chosen)
-                if told is None and not general:
-                    told = self.norm_first(calls, end)
-                if told is not None:
-                    return told
-        for search in (self.tentative, self.searched):
-            for end in ends:
-                if told := search(calls, end, every[end.index]):
+                if told := way(calls, end, chosen[end.index]):
                     return told
         return None
 
@@ -130,7 +128,9 @@ class Causes:
         first = (before[1],) if before and before[1] is not None else ()
         return (*first, *one.starts)
 
-    def norm_first(self, calls: list[Seen], end: Seen) -> Explained | None:
+    def norm_first(
+        self, calls: list[Seen], end: Seen, every: Sequence[Suspect]
+    ) -> Explained | None:
         """A norm applied before `end` that torch applies after it: of the module with both."""
         for one in norm_first(end, calls):
             if self.trail.mends([(one, None)], end.index):
@@ -165,8 +165,7 @@ class Causes:
         found elsewhere too: scores without their scale, say, where the mask is then forgotten.
         It is only believed if with what follows from it the outputs agree.
         """
-        own = [one for one in every if one.index == end.index and one.rank < 2]
-        for one in own:
+        for one in (one for one in every if one.index == end.index and one.rank == 0):
             for number in self.numbers(one):
                 if self.trail.agrees([(one, number)], end.index):
                     told = self.settled(calls, end, [(one, number)])
