@@ -9,6 +9,7 @@ import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from compare.cases.case import Case, Given, axis_sizes, draw
 
@@ -17,10 +18,16 @@ NAN, INF = math.nan, math.inf
 TINY = (4e-39, -6e-39, 8e-39)
 """Float32's denormals: below 1.18e-38."""
 
-Named = tuple[str, str] | tuple[str, str, bool]
-"""The verdict that is right at an edge, whose difference it is, and whether by the CPU."""
 
-SAME: Named = ("same", "")
+class Named(NamedTuple):
+    """The verdict that is right at an edge, whose difference it is, and whether by the CPU."""
+
+    expect: str
+    reason: str
+    by_cpu: bool = False
+
+
+SAME = Named("same", "")
 
 
 @dataclass(frozen=True)
@@ -86,15 +93,15 @@ def load(family: str) -> list[Edge]:
     return importlib.import_module(f"compare.cases.edges_{family}").EDGES
 
 
-FLUSHED: Named = (
+FLUSHED = Named(
     "different",
     "XLA's CPU code takes denormals of float32 for 0, coming in and out",
 )
-FLUSHED_IN: Named = (
+FLUSHED_IN = Named(
     "less-careful",
     "XLA's CPU code takes denormals of float32 for 0 as they come in",
 )
-COMPARED: Named = (
+COMPARED = Named(
     "less-careful",
     "XLA's CPU code compares denormals of float32 as if they were 0: all are tied",
 )

@@ -28,16 +28,18 @@ KINKS = {
 SMOOTH = ("sigmoid", "tanh", "silu", "mish", "gelu", "logsigmoid", "tanhshrink")
 
 
-_VECTOR = ("different", "torch's vectorised slope at NaN is 0, its scalar one 1, as here")
-_SCALAR = (
+_VECTOR = Named("different", "torch's vectorised slope at NaN is 0, its scalar one 1, as here")
+_SCALAR = Named(
     "different",
     "torch's scalar slope at NaN is that above 0, else NaN, as here",
 )
-_SIGN = ("different", "relu gives 0 for -0.0 here, and -0.0 in torch: only 1 / x could see it")
-_PRODUCT = ("different", "below -3 the gradient is 0 in torch, here 0 times the cotangent")
-_ERF = ("different", "float32 gelu of inf is NaN in oneDNN's code for AVX-512, else inf", True)
-_ZERO = ("different", "gelu of -0.0 is 0 in oneDNN's code for AVX2, else -0.0", True)
-_REMAINDER = ("different", "torch's slope is 0, here a remainder below 1e-37 can be left", True)
+_SIGN = Named("different", "relu of -0.0 is 0 here, -0.0 in torch: only 1 / x could see it")
+_PRODUCT = Named("different", "below -3 the gradient is 0 in torch, here 0 times the cotangent")
+_ERF = Named("different", "gelu of inf is NaN in oneDNN's float32 code for AVX-512", True)
+_ZERO = Named("different", "gelu of -0.0 is 0 in oneDNN's code for AVX2, else -0.0", True)
+_REMAINDER = Named(
+    "different", "torch's slope is 0, here a remainder below 1e-37 may stay", True
+)
 NAMED: dict[str, dict[str, Named]] = {
     **{name: {"denormals": FLUSHED} for name in ("relu", "leaky_relu", "relu6", "hardswish")},
     **{name: {"denormals": FLUSHED} for name in ("elu", "celu", "selu", "softsign")},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from compare.explain import Explained
-from compare.judge.agree import compare
+from compare.judge.agree import judge
 from compare.judge.cause import Search
 from compare.judge.locate import Place
 from compare.judge.verdict import Verdict
@@ -32,9 +32,7 @@ def careless(trail: Trail, verdict: Verdict) -> list[Explained]:
         records = at_call(trail, ours, single)
         if records is None:
             continue
-        arrays = [records[side, p].arrays["output/0"] for p in ("float64", "float32")
-                  for side in ("torch", "jax")]  # fmt: skip
-        finding = compare("output/0", *arrays, {})
+        finding = judge("", records).findings[0]
         if finding.verdict != "less-careful":
             continue
 

@@ -76,10 +76,10 @@ def activated_first(calls: list[Seen]) -> Iterator[Suspect]:
     sums = {id(seen.result): seen for seen in calls if seen.name == "add"}
     for later in (seen for seen in calls if seen.name in ACTIVATIONS):
         before = sums.get(id(next(iter(later.arguments.values()))))
-        terms = (
-            [v for v in before.arguments.values() if isinstance(v, Tensor)] if before else []
-        )
-        for place in range(2) if before and len(terms) == 2 else ():
+        if before is None:
+            continue
+        terms = [v for v in before.arguments.values() if isinstance(v, Tensor)]
+        for place in range(2) if len(terms) == 2 else ():
             yield replace(
                 Suspect(
                     "activation before the sum",
