@@ -43,6 +43,7 @@ class Cause:
     before, after  the largest float64 gap without it and with it
     arrays         how many arrays it explains: all that were compared
     confidence     how far this proves it, in words
+    made           the suspects, and their numbers, that it stands for
     """
 
     name: str
@@ -55,6 +56,7 @@ class Cause:
     after: float = 0.0
     arrays: int = 0
     confidence: str = ""
+    made: tuple[tuple, ...] = field(default=(), repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.says} ({self.confidence}); change: {self.change}"
@@ -348,6 +350,7 @@ class Search:
             arrays=arrays,
             confidence=f"made on torch's side it gives the JAX side's {arrays} arrays "
             f"to {trial.gap:.1e} of the largest, from {self.base.gap:.1e}",
+            made=tuple(zip(trial.suspects, trial.values, strict=True)),
         )
 
 

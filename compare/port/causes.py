@@ -199,7 +199,7 @@ class Causes:
         causes = Search(records, run, trail.seconds).causes(every)
         if not causes:
             return None
-        trail.adopt_named(causes[0], every)
+        trail.adopt_cause(causes[0])
         return Explained(trail.place_of(end, trail.gap(end)), tuple(causes))
 
 

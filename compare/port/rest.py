@@ -79,7 +79,7 @@ class Rest:
         every = [*self.suspected(at), *more]
         causes = Search(chosen, run, trail.seconds).causes(every)
         if causes:
-            trail.adopt_named(causes[0], every)
+            trail.adopt_cause(causes[0])
         known = () if causes else tuple(self.relations(now["float64"]))
         trail.found.append(Explained(place, tuple(causes), known))
         return bool(causes)

@@ -91,13 +91,9 @@ class Trail:
         self.adopted = self.with_([(one, value)])
         self.known[one.name, one.kind] = (one, value)
 
-    def adopt_named(self, cause: Cause, every: Sequence[Suspect]) -> None:
-        """Puts a cause of a search in place: the suspects that have its names."""
-        for name in cause.name.split(" and "):
-            named = (s for s in every if s.name == name)
-            one = next((s for s in named if s.said(cause.value)[0] in cause.says), None)
-            if one is not None:
-                self.adopted = self.with_([(one, cause.value if one.starts else None)])
+    def adopt_cause(self, cause: Cause) -> None:
+        """Puts a cause of a search in place."""
+        self.adopted = self.with_(cause.made)
 
     # Values
 

@@ -43,7 +43,7 @@ class Mistake:
         gotcha: its number in the list of known differences, or 0.
         array: what differs first: "output", "grad" or "buffer".
         proven: whether with the causes on torch's side too all arrays agree; not where it is
-            the precision that differs.
+            the precision that differs, or a buffer has another shape.
         also: where the port has several faults, all of them in the order of computing.
     """
 
