@@ -21,6 +21,7 @@ from compare.diff import diff
 from compare.explain_case import explain_case
 from compare.finetune import finetune
 from compare.measure.environment import Device
+from compare.options import Jobs, Out, Resume, Seed
 from compare.port.command import check, convert
 from compare.precision import precision
 from compare.selftest import selftest
@@ -70,16 +71,12 @@ def list_cases(suite: Suite = None, keyword: Keyword = "") -> None:
 def run(
     suite: Suite = None,
     keyword: Keyword = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    seed: Seed = 0,
+    jobs: Jobs = 2,
     limit: Annotated[float, typer.Option(min=1, help="Seconds that one case may take.")] = 300,
     device: Annotated[Device, typer.Option(help="Where both sides run.")] = Device.cpu,
-    out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
-        "out"
-    ),
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from --out's results.")
-    ] = False,
+    out: Out = Path("out"),
+    resume: Resume = False,
 ) -> None:
     """Compare both sides of every case; write results.jsonl, summary.json and report.html."""
     from rich.console import Console

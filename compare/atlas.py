@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compare.command import fail
+from compare.options import Out, Seed
 
 if TYPE_CHECKING:
     from compare.cases.atlas import Row
@@ -26,10 +27,8 @@ def atlas(
             "-k", help="Only what has this text: an id, a statement, a layer, an edge."
         ),
     ] = "",
-    out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
-        "out"
-    ),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
+    out: Out = Path("out"),
+    seed: Seed = 0,
 ) -> None:
     """Execute every statement of the atlas and the contract at special values.
 

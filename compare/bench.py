@@ -13,6 +13,7 @@ import typer
 
 from compare.command import fail
 from compare.measure.environment import Device
+from compare.options import Out, Resume, Seed
 
 
 def bench(
@@ -45,16 +46,12 @@ def bench(
     limit: Annotated[
         float, typer.Option(min=1, help="Seconds that an arm may take to compile or answer.")
     ] = 1800.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
+    seed: Seed = 0,
     jobs: Annotated[
         int, typer.Option(min=0, help="Arms that compile at a time; 0: by the machine.")
     ] = 0,
-    out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
-        "out/bench"
-    ),
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from --out's results.")
-    ] = False,
+    out: Out = Path("out/bench"),
+    resume: Resume = False,
     until: Annotated[
         float, typer.Option(min=0, help="Seconds after which to stop; 0: when all is done.")
     ] = 0.0,

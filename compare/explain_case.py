@@ -8,6 +8,7 @@ import typer
 
 from compare.command import fail
 from compare.measure.environment import Device
+from compare.options import Seed
 
 if TYPE_CHECKING:
     from compare.cases.case import Case
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def explain_case(
     name: Annotated[str, typer.Argument(help="A case's name, or a part that is in it alone.")],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
+    seed: Seed = 0,
     seconds: Annotated[
         float, typer.Option(min=0, help="How long two causes at once are looked for.")
     ] = 30.0,

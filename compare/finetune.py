@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from compare.command import fail
+from compare.options import Jobs
 
 
 def finetune(
@@ -22,7 +23,7 @@ def finetune(
     epochs: Annotated[float, typer.Option(min=0, help="Passes over the data.")] = 3.0,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of a step.")] = 32,
     learning_rate: Annotated[float, typer.Option(min=0, help="It falls linearly to 0.")] = 5e-5,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    jobs: Jobs = 2,
     limit: Annotated[float, typer.Option(min=1, help="Seconds that one run may take.")] = 7200,
     out: Annotated[
         Path, typer.Option(help="Folder of the results; what is there is kept.")

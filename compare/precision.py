@@ -11,6 +11,7 @@ import typer
 
 from compare.command import fail
 from compare.measure.environment import Device, available
+from compare.options import Jobs, Seed
 
 if TYPE_CHECKING:
     from compare.cases.case import Case
@@ -28,8 +29,8 @@ def precision(
     at: Annotated[
         str, typer.Option("--precision", help="Names of precisions, with commas.")
     ] = "float32,bfloat16,float16",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    seed: Seed = 0,
+    jobs: Jobs = 2,
     limit: Annotated[float, typer.Option(min=1, help="Seconds a batch of 16 may take.")] = 600,
     device: Annotated[Device, typer.Option(help="Where both sides run.")] = Device.cpu,
     out: Annotated[Path, typer.Option(help="Folder of precision.json and .md.")] = Path("out"),

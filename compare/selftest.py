@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compare.command import fail
+from compare.options import Jobs, Limit, Out, Resume, Seed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,18 +29,14 @@ def selftest(
         bool,
         typer.Option("--quick", help="A minute: no deep models or trainings, 300 comparisons."),
     ] = False,
-    out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
-        "out/selftest"
-    ),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    out: Out = Path("out/selftest"),
+    seed: Seed = 0,
+    jobs: Jobs = 2,
     comparisons: Annotated[
         int | None, typer.Option(min=1, help="Random correct comparisons, if not 20,000.")
     ] = None,
-    limit: Annotated[float, typer.Option(min=1, help="Seconds that one piece may take.")] = 900,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from --out's results.")
-    ] = False,
+    limit: Limit = 900,
+    resume: Resume = False,
 ) -> None:
     """Prove the judge: plant every known fault, draw correct comparisons, try published rules.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compare.command import fail
+from compare.options import Jobs, Limit, Out, Resume, Seed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,9 +30,7 @@ def thresholds(
             "--quick", help="Minutes: layers alone, small trainings, 160 comparisons."
         ),
     ] = False,
-    out: Annotated[Path, typer.Option(help="Folder of the results; made if need be.")] = Path(
-        "out/thresholds"
-    ),
+    out: Out = Path("out/thresholds"),
     source: Annotated[
         list[Path] | None,
         typer.Option(
@@ -40,15 +39,13 @@ def thresholds(
             "repeatable.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    seed: Seed = 0,
+    jobs: Jobs = 2,
     comparisons: Annotated[
         int | None, typer.Option(min=1, help="Random correct comparisons, if not 2,000.")
     ] = None,
-    limit: Annotated[float, typer.Option(min=1, help="Seconds that one piece may take.")] = 900,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from --out's results.")
-    ] = False,
+    limit: Limit = 900,
+    resume: Resume = False,
 ) -> None:
     """Measure where each threshold stands: the farthest correct pair, the nearest fault.
 

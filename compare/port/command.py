@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from compare.command import fail
+from compare.options import Seed
 from compare.port.named import given, made, named
 
 Torch = Annotated[
@@ -76,7 +77,7 @@ def check(
             help="package.module:name of a pair: torch's and JAX's loss of the outputs."
         ),
     ] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every array that is drawn.")] = 0,
+    seed: Seed = 0,
     seconds: Annotated[
         float, typer.Option(min=0, help="How long two causes at once are looked for.")
     ] = 30.0,
