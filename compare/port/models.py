@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
-from compare.cases.case import Given, Slot
+from compare.cases.case import Slot
 from compare.cases.port import Port
+from compare.port.layouts import arranged, as_given
+from compare.port.returns import torch_outputs
 from compare.run import target, torch_side
 from compare.run.draw import Givens
-from compare.run.isolate import CHANNELS
 from compare.run.port import given as handed
-from compare.run.port import jax_ready, torch_model
+from compare.run.port import torch_model
 from compare.run.port.errors import PortError
 from compare.run.port.jax_model import JaxModel
 from compare.run.torch_update import default_dtype
-
-import jax  # isort: skip  # after torch: the other order can crash
-
-Shapes = dict[str, tuple[int, ...]]
-
-LAYOUTS = ("NCHW", "NHWC", "NCL", "NLC", "NCW", "NWC", "NCDHW", "NDHWC")
-"""What a user may call the axes of the JAX side's inputs."""
 
 
 @dataclass
@@ -110,13 +102,6 @@ def models(
     return made
 
 
-def as_given(values: np.ndarray, names: str = "") -> Given:
-    names = names or " ".join(f"a{axis}" for axis in range(values.ndim))
-    sizes = zip(names.split(), values.shape, strict=True)
-    axes = " ".join(f"{name}={size}" for name, size in sizes)
-    return Given(axes, grad=values.dtype.kind == "f")
-
-
 def jax_call(called: handed.Called, wanted: Any, model: JaxModel) -> handed.Called:
     """How the JAX model is called: as the user says, by the same names or in the same order."""
     import inspect
@@ -139,156 +124,3 @@ def jax_call(called: handed.Called, wanted: Any, model: JaxModel) -> handed.Call
 
 def _slot(value: Any) -> Any:
     return Slot(value) if isinstance(value, str) else value
-
-
-# What comes back.
-
-
-def torch_outputs(made: Models) -> Shapes:
-    """Names and shapes of torch's results, after it was seen to be deterministic."""
-    module = torch_side.filled(made.torch, made.given, torch.float64, "cpu")
-    module.train(made.case.train)
-    with torch_model.told(module), torch.no_grad():
-        result = made.call_torch(module)
-    torch_model.deterministic(module, made.call_torch)
-    found = {
-        name: tuple(x.shape)
-        for name, x in target.named_leaves(result)
-        if isinstance(x, torch.Tensor)
-    }
-    odd = [n for n, x in target.named_leaves(result) if not isinstance(x, torch.Tensor)]
-    if odd:
-        made.notes.append(f"not compared, as they are no tensors: {', '.join(odd)} of torch")
-    if not found:
-        raise PortError("torch", "the module returned no tensor")
-    return found
-
-
-def jax_outputs(made: Models) -> Shapes:
-    """The same of JAX, without computing. Raises PortError where the model does."""
-    leaves = {
-        k: jax.ShapeDtypeStruct(np.shape(x), _dtype(x)) for k, x in made.jax.leaves.items()
-    }
-    inputs = {k: jax.ShapeDtypeStruct(x.shape, _dtype(x)) for k, x in made.jax_inputs().items()}
-
-    def call(leaves: Any, inputs: Any) -> Any:
-        args, named = target.called(made.case, inputs, "jax")
-        return made.jax.call(leaves, args, named)[0]
-
-    with jax.enable_x64(True), jax_ready.told(made.jax):
-        watching = getattr(made.jax.modules, "watching", None)
-        if watching is None:
-            result = jax.eval_shape(call, leaves, inputs)
-        else:
-            with watching():
-                result = jax.eval_shape(call, leaves, inputs)
-    return {n: tuple(x.shape) for n, x in target.named_leaves(result) if hasattr(x, "shape")}
-
-
-def _dtype(values: Any) -> Any:
-    dtype = np.result_type(getattr(values, "dtype", values))
-    return np.float64 if jax.numpy.issubdtype(dtype, np.floating) else dtype
-
-
-# How axes lie.
-
-
-def arranged(
-    made: Models, ours: Shapes, layout: Mapping[str, str] | str | None, outputs: Any
-) -> Port:
-    """The case with the layout of each input and output: as told, or the first that works."""
-    failures: list[PortError] = []
-    for axes in layouts(made, layout):
-        made.case = dataclasses.replace(made.case, inputs=axes)
-        try:
-            theirs = jax_outputs(made)
-        except PortError as error:
-            failures.append(error)
-            continue
-        pairs = matched(ours, theirs, outputs, made.notes)
-        names = [laid(ours[a], theirs[b], axes) for a, b in pairs]
-        if all(name is not None for name in names):
-            moved = [k for k, given in axes.items() if "c" in given.names.split()]
-            if moved:
-                made.notes.append(f"channels last on the JAX side: {', '.join(moved)}")
-            return dataclasses.replace(
-                made.case,
-                out=tuple(name or "" for name in names),
-                returns=tuple(a for a, _ in pairs),
-                jax_returns=tuple(b for _, b in pairs),
-            )
-        wrong = next(p for p, name in zip(pairs, names, strict=True) if name is None)
-        failures.append(PortError(
-            "", f"models of different outputs: {wrong[0]} is {ours[wrong[0]]} in torch, "
-            f"{wrong[1]} is {theirs[wrong[1]]} in JAX"
-        ))  # fmt: skip
-    raise failures[0]
-
-
-def layouts(made: Models, layout: Mapping[str, str] | str | None) -> Iterator[dict[str, Given]]:
-    """Axes of the inputs: channels last on the JAX side or as they are, as told or tried."""
-    ways = []
-    for name, values in made.given.inputs.items():
-        told = layout if isinstance(layout, str) else (layout or {}).get(name)
-        plain, channels = "", CHANNELS.get(values.ndim, "")
-        image = bool(channels) and values.dtype.kind == "f"
-        if told is not None and told.upper() not in LAYOUTS:
-            raise PortError("", f"layout {told!r} of {name}: write NHWC or NCHW (NLC, NCDHW)")
-        if told is not None:
-            last = told.lower().endswith("c") and len(told) > 1
-            ways.append([channels if last else plain])
-        elif not image:
-            ways.append([plain])
-        elif made.jax.kind == "equinox" or values.ndim == 3:
-            ways.append([plain, channels])
-        else:
-            ways.append([channels, plain])
-    for axes in itertools.product(*ways):
-        pairs = zip(made.given.inputs.items(), axes, strict=True)
-        yield {name: as_given(values, names) for (name, values), names in pairs}
-
-
-def laid(ours: tuple, theirs: tuple, inputs: Mapping[str, Given]) -> str | None:
-    """Axis names of an output: channels last where shapes say so; None where they don't fit."""
-    names = CHANNELS.get(len(ours), "")
-    last = (ours[0], *ours[2:], ours[1]) if names else ours
-    like = any("c" in given.names.split() and len(given.shape) == len(ours)
-               for given in inputs.values())  # fmt: skip
-    if names and theirs == last and (theirs != ours or like):
-        return names
-    return "" if theirs == ours else None
-
-
-def matched(
-    ours: Shapes, theirs: Shapes, wanted: Sequence[Any] | None, notes: list[str]
-) -> list[tuple[str, str]]:
-    """Pairs of outputs: as told, by name, or in order where there are as many."""
-    if wanted:
-        pairs = [(x, x) if isinstance(x, str) else (str(x[0]), str(x[1])) for x in wanted]
-        absent = [a for a, _ in pairs if a not in ours] + [
-            b for _, b in pairs if b not in theirs
-        ]
-        if absent:
-            raise PortError("", f"no output {', '.join(absent)}: {_listed(ours, theirs)}")
-        return pairs
-    common = [name for name in ours if name in theirs and not name.isdigit()]
-    if common:
-        alone = [f"{n} of torch" for n in ours if n not in theirs]
-        alone += [f"{n} of JAX" for n in theirs if n not in ours]
-        if alone:
-            words = f"not compared, as the other side lacks it: {', '.join(alone)}"
-            notes += [words] if words not in notes else []
-        return [(name, name) for name in common]
-    if len(ours) == len(theirs):
-        return list(zip(ours, theirs, strict=True))
-    raise PortError(
-        "", f"models of different outputs: {_listed(ours, theirs)}. Say which belong together: "
-        "outputs=[(torch's name, JAX's name), ...]"
-    )  # fmt: skip
-
-
-def _listed(ours: Shapes, theirs: Shapes) -> str:
-    return "; ".join(
-        f"{side} returns {', '.join(f'{n} {s}' for n, s in shapes.items())}"
-        for side, shapes in (("torch", ours), ("JAX", theirs))
-    )

@@ -14,6 +14,7 @@ from compare.judge.trajectory import judge_run
 from compare.judge.verdict import Verdict
 from compare.port import optimizers as settings_of
 from compare.port.models import Models
+from compare.port.moments import found_moments, held
 from compare.port.report import Report
 from compare.run import target, torch_side
 from compare.run.draw import Givens
@@ -29,10 +30,6 @@ from compare.run.torch_update import default_dtype
 
 import jax  # isort: skip  # after torch: the other order can crash
 import jax.numpy as jnp  # isort: skip
-
-MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu", "momentum_buffer": "trace", "square_avg": "nu",
-           "sum": "sum_of_squares"}  # fmt: skip
-"""What optax calls what torch's optimizers hold."""
 
 
 @dataclass(frozen=True)
@@ -170,38 +167,6 @@ def _record(side: str, precision: str, told: dict, after: dict, twin: bool) -> R
 
 def _prefixed(kind: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {f"{kind}/{name}": value for name, value in arrays.items()}
-
-
-def held(
-    optimizer: torch.optim.Optimizer, parameters: Mapping[str, Any]
-) -> dict[str, np.ndarray]:
-    """What torch's optimizer holds under names that optax has too."""
-    found = {}
-    for path, parameter in parameters.items():
-        for name, value in optimizer.state.get(parameter, {}).items():
-            if name in MOMENTS and isinstance(value, torch.Tensor):
-                found[f"moment/{MOMENTS[name]}/{path}"] = torch_side.numpy(value)
-    return found
-
-
-def found_moments(state: Any) -> dict[str, Any]:
-    """The trees of moments in a state of optax, by optax's name."""
-    found: dict[str, Any] = {}
-    stack = [state]
-    while stack:
-        one = stack.pop()
-        for name in set(MOMENTS.values()):
-            if (
-                hasattr(one, "_fields")
-                and name in one._fields
-                and isinstance(getattr(one, name), Mapping)
-            ):
-                found.setdefault(name, getattr(one, name))
-        if isinstance(one, tuple | list):
-            stack += list(one)
-        elif isinstance(one, Mapping):
-            stack += list(one.values())
-    return found
 
 
 def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:

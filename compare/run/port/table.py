@@ -215,11 +215,9 @@ def parsed(words: str, name: str = "the table") -> list[Row]:
             raise PortError(
                 "", f"{name}, line {number}: needs `torch | layout | JAX`: {line!r}"
             )
-        (torch, torch_part), layout, (jax, jax_part) = (
-            _part(cells[0]),
-            cells[1],
-            _part(cells[2]),
-        )
+        torch, torch_part = _part(cells[0])
+        jax, jax_part = _part(cells[2])
+        layout = cells[1]
         try:
             pattern, sizes = _layout("" if layout == NONE else layout)
             for part in (torch_part, jax_part):
