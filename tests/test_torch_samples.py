@@ -44,9 +44,9 @@ LONG = {"LinearCrossEntropyLoss", "CrossEntropyLoss", "CTCLoss"}
 
 
 def marks(name: str, part: int, training: bool) -> list:
-    """No mode changes a loss: of the longest lists a part or two runs in the default run, the
-    others in `make test-slow`."""
-    return [pytest.mark.slow] if name in LONG and (part > 1 or not training) else []
+    """No mode changes a loss: of the longest lists one part runs in the default run, the others
+    in `make test-slow`."""
+    return [pytest.mark.slow] if name in LONG and (part > 0 or not training) else []
 
 
 MODULE_DB = [
