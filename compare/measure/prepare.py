@@ -61,6 +61,7 @@ def prepare(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
     def prepared(runner: Runner) -> None:
         say(f"{name}: {runner.arm.name} compiles")
         if why := _too_little(course):
+            course.unheld.append(runner.arm)
             runner.out("memory", why)
             return
         job = Job(course.workload, runner.arm, course.precision, plan.device, plan.threads,
@@ -72,6 +73,8 @@ def prepare(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
         found = runner.ask("agreement", seconds=course.patience(plan))
         if found is None:
             return
+        peak = runner.ask("call", "compare.measure.worker:peak", seconds=course.patience(plan))
+        runner.facts["agreed_peak"] = peak or 0
         allowed = arithmetic(runner.arm, course.precision, plan.device)
         mode = course.workload.mode
         others = known.twins[allowed], allowed, mode, known.own[allowed], known.largest
@@ -105,13 +108,14 @@ def _each(
 
 def _too_little(course: Course) -> str:
     """ "" if there is memory for one more arm, as far as those before it tell."""
-    most = max((runner.facts.get("prepared_peak", 0) for runner in course.runners), default=0)
+    peaks = ("prepared_peak", "agreed_peak")
+    most = max(runner.facts.get(name, 0) for runner in course.runners for name in peaks)
     free = _available()
     if free is None or free > ROOM * most:
         return ""
     return (
         f"out of memory: {free / 2**30:.1f} GiB is free, an arm before it took "
-        f"{most / 2**30:.1f}; name fewer with --arms"
+        f"{most / 2**30:.1f}"
     )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from compare.measure import figures
 from compare.measure.arms import Arm, arms
-from compare.measure.course import Plan
+from compare.measure.course import Course, Plan
 from compare.measure.figures import FILE, NotResults, Result
+from compare.measure.groups import run_all
 from compare.measure.rounds import run
 from compare.measure.workers import Lost
 from compare.measure.workloads import Workload, workloads
@@ -95,12 +96,16 @@ def _one(
     item: Item, plan: Plan, say: Callable[[str], object], until: float
 ) -> tuple[Result, bool]:
     """Its result, and whether time ran out."""
+
+    def by(arms: Sequence[Arm]) -> Course:
+        return run(item.workload, item.precision, arms, plan, say, until)
+
     try:
-        course = run(item.workload, item.precision, item.arms, plan, say, until)
+        found, course = run_all(by, item.arms, plan)
     except Lost as error:
         course = figures.unstarted(item.workload, item.precision, f"no reference: {error}")
         return figures.result(course, plan), time.monotonic() >= until
-    return figures.result(course, plan), course.cut
+    return found, course.cut
 
 
 def troubles(one: Result) -> list[str]:
