@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -200,6 +201,10 @@ class Case(Pair):
     def returned(self, side: str) -> tuple[str, ...]:
         """Names of the outputs of `side` that are compared; () all of them."""
         return ()
+
+    def during(self, side: str) -> AbstractContextManager[None]:
+        """What holds while a side is called: for what ships nothing more."""
+        return nullcontext()
 
     def calls(self, side: str) -> tuple[tuple[Any, ...], Mapping[str, Any]] | None:
         """How the module of `side` is called: as `called`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +17,23 @@ class Port(Case):
     jax_called            how the JAX model is called; None as torch's module is
     returns, jax_returns  names of what each side returns that are compared, in this order;
                           () all
+    keeps                 whether dropout stands and keeps everything; else it is set aside
     """
 
     jax_called: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
     returns: tuple[str, ...] = ()
     jax_returns: tuple[str, ...] = ()
+    keeps: bool = False
 
     def returned(self, side: str) -> tuple[str, ...]:
         return self.returns if side == "torch" else self.jax_returns
+
+    def during(self, side: str) -> AbstractContextManager[None]:
+        if not self.keeps:
+            return nullcontext()
+        from importlib import import_module
+
+        return import_module(f"compare.run.port.{side}_kept").keeping()
 
     def calls(self, side: str) -> tuple[tuple[Any, ...], Mapping[str, Any]] | None:
         other = side == "jax" and self.jax_called is not None

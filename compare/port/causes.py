@@ -20,6 +20,7 @@ from compare.run.record import Record
 from compare.run.suspect import Suspect, after
 from compare.run.suspects import suspects
 from compare.run.suspects_block import norm_first, shared, spanning
+from compare.run.suspects_dropout import dropouts
 
 LAYING = (
     "flatten", "reshape", "view", "permute", "transpose", "cat", "stack", "concat",
@@ -70,7 +71,7 @@ class Causes:
         """What could have ended agreement at `end`; what was found elsewhere comes first."""
         near = self.around(calls, end)
         beside = [seen for seen in calls if seen.path == end.path]
-        every = [*suspects(near), *self.alone(near), *spanning(beside)]
+        every = [*dropouts(near), *suspects(near), *self.alone(near), *spanning(beside)]
         every = [one for one in every if not one.careless]
         return sorted(every, key=lambda one: (one.name, one.kind) not in self.trail.known)
 

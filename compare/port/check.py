@@ -36,6 +36,7 @@ def check_port(
     inputs: Any,
     *,
     train: bool = False,
+    dropout: bool = True,
     weights: str = "drawn",
     mapping: str | Path | Sequence[Row] | None = None,
     layout: Mapping[str, str] | str | None = None,
@@ -57,7 +58,9 @@ def check_port(
                  or (function, parameters), the function being called with the parameters first
     inputs       torch's arguments: a tuple, a dict of named ones, one array, or a text such as
                  "float32[2,3,32,32], int64[2,16]<100"; arrays of NumPy, torch or JAX
-    train        train mode, dropout set aside; else evaluation
+    train        train mode; else evaluation
+    dropout      in train mode: dropout keeps everything, over 1 - p, on both sides, so that its
+                 places, rates and factors are compared; False sets it aside
     weights      "drawn": both sides are given the same drawn leaves, none of them the 0 or 1 of
                  an initialiser; "torch": torch's are carried over; "as-is": both sides keep
                  theirs, and so it is the user's own conversion that is judged
@@ -77,10 +80,10 @@ def check_port(
     if weights not in WEIGHTS:
         raise PortError("", f"weights must be one of {', '.join(WEIGHTS)}, got {weights!r}")
     module = torch_model.taken(torch)
-    model = taken_apart(jax, train, jax_options or {})
+    model = taken_apart(jax, train, jax_options or {}, dropout)
     made = models(
-        module, model, inputs, name=name, train=train, layout=layout, outputs=outputs,
-        jax_inputs=jax_inputs, drawn=weights == "drawn", seed=seed,
+        module, model, inputs, name=name, train=train, keeps=dropout, layout=layout,
+        outputs=outputs, jax_inputs=jax_inputs, drawn=weights == "drawn", seed=seed,
     )  # fmt: skip
     given = table.load(mapping) if isinstance(mapping, str | Path) else mapping
     rows = pair(made, given)

@@ -42,6 +42,13 @@ def check(
     train: Annotated[
         bool, typer.Option("--train", help="In train mode; else evaluation.")
     ] = False,
+    dropout: Annotated[
+        bool,
+        typer.Option(
+            help="In train mode dropout keeps everything, over 1 - p, on both sides; or is set "
+            "aside."
+        ),
+    ] = True,
     weights: Annotated[
         str,
         typer.Option(
@@ -105,6 +112,7 @@ def check(
             made(jax, "--jax"),
             given(inputs),
             train=train,
+            dropout=dropout,
             weights=weights,
             mapping=map_file,
             layout=layout or None,

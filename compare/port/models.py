@@ -16,7 +16,7 @@ from compare.port.returns import torch_outputs
 from compare.run import target, torch_side
 from compare.run.draw import Givens
 from compare.run.port import given as handed
-from compare.run.port import torch_model
+from compare.run.port import torch_kept, torch_model
 from compare.run.port.errors import PortError
 from compare.run.port.jax_model import JaxModel
 from compare.run.torch_update import default_dtype
@@ -70,6 +70,7 @@ def models(
     *,
     name: str = "port",
     train: bool = False,
+    keeps: bool = False,
     layout: Mapping[str, str] | str | None = None,
     outputs: Sequence[Any] | None = None,
     jax_inputs: Any = None,
@@ -85,9 +86,10 @@ def models(
     if not any(not leaf.buffer for leaf in leaves):
         raise PortError("torch", "the module has no parameters: nothing can be carried over")
     notes = []
-    if train and (aside := torch_model.without_dropout(torch_module)):
-        some = ", ".join(aside[:3]) + (", ..." if len(aside) > 3 else "")
-        notes.append(f"dropout on torch's side is set aside: {some}")
+    if train and keeps and (standing := torch_kept.dropping(torch_module)):
+        notes.append(f"dropout keeps everything, over 1 - p, on both sides: {some(standing)}")
+    if train and (aside := torch_model.without_dropout(torch_module, keeps)):
+        notes.append(f"dropout on torch's side is set aside: {some(aside)}")
     given = Givens(
         inputs=arrays,
         leaves=torch_model.values(torch_module, leaves, drawn, seed),
@@ -95,11 +97,16 @@ def models(
         owners={leaf.path: leaf for leaf in leaves},
     )
     case = Port("port", {k: as_given(x) for k, x in arrays.items()}, {}, train=train, name=name,
-                called=called, jax_called=jax_call(called, jax_inputs, jax_model))  # fmt: skip
+                called=called, jax_called=jax_call(called, jax_inputs, jax_model),
+                keeps=train and keeps)  # fmt: skip
     made = Models(torch_module, jax_model, case, given, [*notes, *jax_model.notes])
     ours = torch_outputs(made)
     made.case = arranged(made, ours, layout, outputs)
     return made
+
+
+def some(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
 
 
 def jax_call(called: handed.Called, wanted: Any, model: JaxModel) -> handed.Called:

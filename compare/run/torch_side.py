@@ -148,7 +148,8 @@ def apply(call: Any, inputs: dict, options: dict, case: Case) -> Any:
     if not case.is_class:
         return call(**inputs, **options)
     args, named = target.called(case, inputs)
-    return call(*args, **named, **options)
+    with case.during("torch"):
+        return call(*args, **named, **options)
 
 
 def inputs_of(

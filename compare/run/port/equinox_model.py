@@ -16,11 +16,12 @@ AXIS = "batch"
 """The name of the batch's axis, which Equinox's BatchNorm asks for."""
 
 
-def equinox_model(model: Any, train: bool, options: dict[str, Any]) -> JaxModel:
+def equinox_model(model: Any, train: bool, options: dict[str, Any], keeps: bool) -> JaxModel:
     """The module mapped over the first axis of its inputs; of (module, State) both go in."""
     module, state = model if isinstance(model, tuple) else (model, None)
     whole_module = module
-    module = without_dropout(eqx.nn.inference_mode(module, value=not train))
+    module = eqx.nn.inference_mode(module, value=not train)
+    module = module if train and keeps else without_dropout(module)
     leaves, build = dismantled(eqx.filter(module, eqx.is_array))
     static = eqx.filter(module, eqx.is_array, inverse=True)
     buffers: Leaves = {}

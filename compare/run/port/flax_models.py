@@ -22,11 +22,11 @@ def is_linen(model: Any) -> bool:
     return isinstance(model, linen.Module)
 
 
-def nnx_model(model: nnx.Module, train: bool, options: dict[str, Any]) -> JaxModel:
+def nnx_model(model: nnx.Module, train: bool, options: dict[str, Any], keeps: bool) -> JaxModel:
     """A copy of `model` in its mode; streams of random numbers stay as they are."""
     copy = nnx.merge(*nnx.split(model))
     (copy.train if train else copy.eval)()
-    aside = without_dropout(copy) if train else []
+    aside = without_dropout(copy) if train and not keeps else []
     for _, part in nnx.iter_modules(copy):
         # nnx.Embed keeps the dtype that its table had when it was made; other layers follow.
         if isinstance(part, nnx.Embed) and part.dtype == part.param_dtype:
@@ -94,7 +94,7 @@ def set_aside(paths: list[str]) -> tuple[str, ...]:
     return (f"dropout on the JAX side is set aside: {some}",) if paths else ()
 
 
-def linen_model(model: tuple, train: bool, options: dict[str, Any]) -> JaxModel:
+def linen_model(model: tuple, train: bool, options: dict[str, Any], keeps: bool) -> JaxModel:
     """module.apply(variables, ...): the collection "params", then the others as buffers."""
     module, variables = model
     flat = flatten_dict(_plain(variables))
@@ -108,8 +108,9 @@ def linen_model(model: tuple, train: bool, options: dict[str, Any]) -> JaxModel:
     options = mode_options(type(module).__call__, train) | options
 
     def skipped(following: Any, args: tuple, named: dict, context: Any) -> Any:
-        """Dropout is set aside: its call gives back what it was given."""
-        if isinstance(context.module, linen.Dropout) and context.method_name == "__call__":
+        """Dropout that is set aside: its call gives back what it was given."""
+        dropout = isinstance(context.module, linen.Dropout)
+        if dropout and context.method_name == "__call__" and not (train and keeps):
             return args[0]
         if isinstance(context.module, linen.RNN) and hasattr(
             context.module.cell, "param_dtype"

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
 import numpy as np
 
 from compare.run.port.errors import PortError
+from compare.run.port.jax_kept import keeping
 
 Leaves = dict[str, Any]
 
@@ -51,14 +52,18 @@ class JaxModel:
         return [path for path in self.leaves if path not in self.buffers]
 
 
-def taken_apart(model: Any, train: bool, options: Mapping[str, Any]) -> JaxModel:
+def taken_apart(
+    model: Any, train: bool, options: Mapping[str, Any], keeps: bool = False
+) -> JaxModel:
     """`model` as a JaxModel in train or evaluation mode; `options` go to each call.
+
+    In train mode dropout keeps everything if `keeps`, else it is set aside.
 
     model   an nnx.Module; (linen.Module, variables); an eqx.Module, or (eqx.Module, State); or
             (function, parameters), the function being called with the parameters first
     Raises PortError for anything else, and where the model has no array.
     """
-    made = _maker(model)(model, train, dict(options))
+    made = _maker(model)(model, train, dict(options), keeps)
     if not made.leaves:
         raise PortError(
             "jax",
@@ -68,10 +73,20 @@ def taken_apart(model: Any, train: bool, options: Mapping[str, Any]) -> JaxModel
     for path, leaf in made.leaves.items():
         if isinstance(leaf, jax.ShapeDtypeStruct):
             raise PortError("jax", f"{path} is a shape and no array: initialise the model")
-    return made
+    return replace(made, call=_keeping(made.call)) if train and keeps else made
 
 
-def _maker(model: Any) -> Callable[[Any, bool, dict], JaxModel]:
+def _keeping(call: Callable[..., Any]) -> Callable[..., Any]:
+    """`call` with dropout that keeps everything."""
+
+    def kept(leaves: Leaves, args: tuple, named: dict) -> tuple[Any, Leaves]:
+        with keeping():
+            return call(leaves, args, named)
+
+    return kept
+
+
+def _maker(model: Any) -> Callable[[Any, bool, dict, bool], JaxModel]:
     from compare.run.port import flax_models
 
     first, count = (model[0], len(model)) if isinstance(model, tuple) and model else (model, 1)
@@ -99,7 +114,7 @@ def _maker(model: Any) -> Callable[[Any, bool, dict], JaxModel]:
     )
 
 
-def function_model(model: tuple, train: bool, options: dict[str, Any]) -> JaxModel:
+def function_model(model: tuple, train: bool, options: dict[str, Any], keeps: bool) -> JaxModel:
     """function(parameters, *args, **options); every floating leaf is a parameter."""
     function, tree = model
     leaves, build = dismantled(tree)

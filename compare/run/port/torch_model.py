@@ -46,13 +46,20 @@ def taken(model: Any) -> nn.Module:
     return made
 
 
-def without_dropout(module: nn.Module) -> list[str]:
-    """Sets every dropout's rate to zero, in place; the paths of those that had one."""
+def without_dropout(module: nn.Module, keeps: bool = False) -> list[str]:
+    """Sets every dropout's rate to zero, in place; the paths of those that had one.
+
+    With `keeps` only of those that can't be made to keep everything: between recurrent layers.
+    """
     found = []
     for path, part in module.named_modules():
-        if isinstance(part, nn.modules.dropout._DropoutNd) and part.p:
+        if isinstance(part, nn.RNNBase) and part.dropout:
+            part.dropout = 0.0
+        elif keeps:
+            continue
+        elif isinstance(part, nn.modules.dropout._DropoutNd) and part.p:
             part.p = 0.0
-        elif isinstance(part, nn.MultiheadAttention | nn.RNNBase) and part.dropout:
+        elif isinstance(part, nn.MultiheadAttention) and part.dropout:
             part.dropout = 0.0
         else:
             continue
