@@ -67,6 +67,7 @@ def test_every_arm_is_timed_and_each_column_within_one_run(four):
     assert found["noise"] is not None
 
 
+@pytest.mark.slow
 def test_the_fastest_of_two_groups_are_no_pair(monkeypatch):
     arms = [one for one in ARMS if one.name != "flax-plain"]
     arms[2] = fake("torch-shipped", "takes 0.25")
@@ -83,6 +84,7 @@ def test_what_does_not_fit_beside_the_baseline_is_told_and_not_tried_for_ever(mo
     assert lost == {one.name for one in ARMS[2:]}
 
 
+@pytest.mark.slow
 def test_one_run_where_memory_holds_all(monkeypatch):
     found, runs = run_with_room_for(9, monkeypatch)
     assert len(runs) == 1

@@ -48,6 +48,7 @@ def test_a_compiler_that_changes_the_function_is_told_from_the_port():
     assert "compiled: different from the module itself" in str(report)
 
 
+@pytest.mark.slow
 def test_a_mistake_of_the_port_is_found_all_the_same():
     mistake = next(iter(port.MISTAKES))
     report = checked(torch.compile(port.torch_model(), backend="aot_eager"), mistake)

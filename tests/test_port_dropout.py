@@ -106,6 +106,7 @@ def test_the_same_dropout_is_the_same(kind):
     assert "dropout keeps everything" in str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("rate", "says"), [(0.7, "0.3 as the probability to keep"), (0.5, "the JAX side 0.5")]
@@ -140,6 +141,7 @@ def test_evaluation_has_no_dropout():
     assert report.same, str(report)
 
 
+@pytest.mark.slow
 def test_a_compiled_module_keeps_everything_too():
     report = checked(KINDS["nnx"](0.3), torch.compile(Dense(), backend="aot_eager"))
     assert report.same, str(report)
@@ -177,6 +179,7 @@ def attention(query, key, value, *, dropout_rng, dropout_rate, deterministic, **
     return jnp.einsum("...hqk,...khd->...qhd", weights, value)
 
 
+@pytest.mark.slow
 def test_dropout_within_attention():
     assert checked(NnxAttends(0.2, nnx.Rngs(0)), Attends(), TOKENS).same
     report = checked(NnxAttends(0.4, nnx.Rngs(0)), Attends(), TOKENS)
@@ -207,6 +210,7 @@ def test_functions_of_torch_too():
     assert report.same, str(report)
 
 
+@pytest.mark.slow
 def test_training_steps_keep_everything_too():
     import optax
 
