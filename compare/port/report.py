@@ -77,8 +77,6 @@ class Report:
             said += _lines(group)
         if not self.found and self.verdict.verdict != "same":
             said.append(f"differs: {self.verdict.says}")
-        if self.compiled is not None:
-            said.append(f"compiled: {_compiled(self.compiled)}")
         if self.training is not None and self.training.verdict != "same":
             said.append(f"training: {self.training.says}")
             said += [f"  {line}" for line in self.training.facts.get("explained", ())]
@@ -91,6 +89,8 @@ class Report:
                 else "proof: not everything is explained: with these on torch's side too, "
                 "arrays still differ"
             )
+        if self.compiled is not None:
+            said.append(f"compiled: {_compiled(self.compiled)}")
         told = {(one.path, one.name) for one in self.settings}
         said += [f"setting: {one}" for one in self.settings[:SHORT] if told]
         said += _more(self.settings, "setting")
