@@ -96,7 +96,8 @@ KINDS: dict[str, Any] = {
 
 def checked(there: Any, ours: nn.Module | None = None, inputs: Any = X, **options) -> Report:
     torch.manual_seed(0)
-    return check_port(Dense() if ours is None else ours, there, inputs, train=True, seconds=5.0, **options)
+    ours = Dense() if ours is None else ours
+    return check_port(ours, there, inputs, train=True, seconds=5.0, **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)
