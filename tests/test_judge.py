@@ -315,6 +315,18 @@ def test_float32_that_came_out_exact_by_luck_is_not_all_that_measures_rounding(c
     assert wrong.verdict == "different"
 
 
+def test_noise_far_above_the_array_is_no_difference():
+    """A saturated softmax: torch's cancellation came out exact, and its gradient is 1e-37; with
+    each operation an ulp off it is 1e-12."""
+    t64, spread = T64 * 1e-37, np.full(T64.shape, 1e-12)
+    t32, j32 = t64.astype(np.float32), (T64 * 1e-4).astype(np.float32)
+    for j64 in (t64, -3 * t64, t64 + 1e-13):
+        found = compare("grad/weight", t64, j64, t32, j32, NO_CASTS, spread)
+        assert found.verdict == "same", found.says
+    meant = compare("grad/weight", t64, t64 + 1e-3, t32, j32, NO_CASTS, spread)
+    assert meant.verdict == "different"
+
+
 def test_elements_that_are_not_finite_are_left_to_their_own_check():
     special = WIDE.copy()
     special[0, :3] = [np.nan, np.inf, -np.inf]

@@ -31,6 +31,7 @@ from compare.judge.thresholds import (
 from compare.judge.verdict import Finding, Verdict, worst_of
 from compare.run.record import Record
 
+MOST = float(np.finfo(np.float64).max)
 U64, U32 = UNIT["float64"], UNIT["float32"]
 
 
@@ -188,9 +189,10 @@ def same_function(
         return Finding(name, verdict, tuple(t64.shape), gap=gap, noise=True, says=says)
     gap = error(j64, t64, scale)
     noise = torch32 > 0.5  # it has no digit left
-    # How far one more rounding of each operation takes torch's float64 run.
-    # Divided one after the other: a scale below the normal numbers times U64 would be zero.
-    roundings = 0.0 if spread is None else min(_largest(spread) / scale / U64, 1 / U64)
+    # How far one more rounding of each operation takes torch's float64 run: far more than the
+    # array itself, where that is what an exact cancellation left of noise. Divided one after
+    # the other, as a scale below the normal numbers times U64 would be zero.
+    roundings = 0.0 if spread is None else min(_largest(spread) / scale / U64, MOST)
     seen = (1.0, torch32 / U32, jax32 / U32, roundings)
     amplification = max(filter(math.isfinite, seen))
     bound = FLOAT64_MARGIN * U64 * amplification
