@@ -77,6 +77,7 @@ def test_the_fastest_of_two_groups_are_no_pair(monkeypatch):
     assert "different groups" in best["refused"][0]
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_beside_the_baseline_is_told_and_not_tried_for_ever(monkeypatch):
     found, runs = run_with_room_for(2, monkeypatch)
     assert len(runs) == 2

@@ -14,7 +14,6 @@ from tests.ports import PORTS, Mistake
 QUICK = {
     ("cnn_nnx", "three mistakes"),
     ("mlp_equinox", "no bias in one layer"),
-    ("gpt_function", "mask off by one"),
 }
 """Checks of the default run; the others are slow."""
 

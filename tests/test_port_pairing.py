@@ -37,7 +37,7 @@ OTHERWISE = {("mha_nnx", "two heads of four"), ("autoencoder_nnx", "kernel not f
 
 def ready(name: str, mistake: str = "") -> Models:
     port = importlib.import_module(f"tests.ports.{name}")
-    module, _ = taken(port.torch_model())
+    module = taken(port.torch_model())
     model = taken_apart(port.jax_model(mistake), port.TRAIN, {})
     return models(module, model, port.INPUTS, train=port.TRAIN)
 

@@ -19,7 +19,7 @@ from compare.run import jax_side, torch_side
 from compare.run.draw import givens
 
 EXAMPLES = settings(
-    max_examples=3,
+    max_examples=2,
     deadline=None,
     derandomize=True,
     database=None,

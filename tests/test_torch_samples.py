@@ -18,12 +18,12 @@ from compare.run import state
 
 BATCH = 16
 ZEROS = "nothing was compared but zeros"
-MODES = pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 
 # How many tests share the samples of one list: the longest would keep one worker too long.
 PARTS = {name: 1 for name in modern_infos()} | {
     "CrossEntropyLoss": 2,
-    "LinearCrossEntropyLoss": 8,
+    "LinearCrossEntropyLoss": 16,
+    "CTCLoss": 2,
 }
 LEGACY_PARTS = 8
 
@@ -62,7 +62,14 @@ def test_module_db(name, part, training):
     judged(list(modern(training, name))[part :: PARTS[name]])
 
 
-@MODES
+# In evaluation by `make test-slow`: what differs there the newer list has too.
+@pytest.mark.parametrize(
+    "training",
+    [
+        pytest.param(True, id="train"),
+        pytest.param(False, id="eval", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("part", range(LEGACY_PARTS))
 def test_legacy_lists(part, training):
     judged(list(legacy(training))[part::LEGACY_PARTS])
