@@ -34,7 +34,7 @@ def every() -> list[Any]:
 def checked(name: str, mistake: str) -> Report:
     port = importlib.import_module(f"tests.ports.{name}")
     return check_port(
-        port.torch_model(), port.jax_model(mistake), port.INPUTS, train=port.TRAIN, seconds=15.0
+        port.torch_model(), port.jax_model(mistake), port.INPUTS, train=port.TRAIN, seconds=60.0
     )
 
 
