@@ -19,13 +19,16 @@ def run_all(
 ) -> tuple[Result, Course]:
     """The result of all `arms`, in as many runs as memory asks for; the last run."""
     course = run(arms)
-    found, left = figures.result(course, plan), course.unheld
+    found, left, groups = figures.result(course, plan), course.unheld, 1
     while left and not course.cut:
         course = run(beside(left, arms))
-        found = joined(found, figures.result(course, plan))
+        found, groups = joined(found, figures.result(course, plan)), groups + 1
         if len(course.unheld) >= len(left):
             break  # what is left does not fit in beside the baseline alone
         left = course.unheld
+    if groups > 1:
+        told = f"in {groups} groups, each beside the baseline, as memory does not hold all arms"
+        found |= {"groups": groups, "ended": f"{found['ended']}; {told}"}
     return found, course
 
 
@@ -47,16 +50,12 @@ def joined(found: Result, more: Result) -> Result:
             rows[row["arm"]] = row
     floors = [one["noise"] for one in (found, more) if one["noise"]]
     shares = [s for one in (found, more) if (s := one["measured_share"]) is not None]
-    groups = found.get("groups", 1) + 1
     return {
         **found,
         "rows": list(rows.values()),
         "columns": _columns(list(rows.values()), found["columns"], more["columns"]),
         "noise": max(floors, key=lambda one: one["floor"], default=None),
         "ceilings": {**found["ceilings"], **more["ceilings"]},
-        "groups": groups,
-        "ended": f"{found['ended'].partition('; in ')[0]}; in {groups} groups, each beside the "
-        "baseline, as memory does not hold all arms",
         "measured_share": min(shares, default=None),
     }
 

@@ -135,12 +135,11 @@ class Follower:
                 moved = first + (held.to(first.dtype) - first).detach()
                 return moved if isinstance(result, torch.Tensor) else (moved, *result[1:])
 
-            rewrites = {i: list(r) for i, r in trail.adopted.items()}
-            rewrites.setdefault(end.index, []).insert(0, (given, 0.0))
+            rewrites = trail.over([(end.index, given, 0.0)])
             try:
                 after, _ = trail.subject.noted(rewrites)
             except Exception:
-                continue
+                continue  # what follows can't take JAX's numbers: the next nearest value
             flow = Flow(after, trail.exact)
             later = [seen for seen in after if seen.index > end.index]
             children = [seen for seen in later if end.index in flow.parents[seen.index]]

@@ -16,8 +16,8 @@ from compare.port.returns import torch_outputs
 from compare.run import target, torch_side
 from compare.run.draw import Givens
 from compare.run.port import given as handed
-from compare.run.port import torch_kept, torch_model
-from compare.run.port.errors import PortError
+from compare.run.port import torch_model
+from compare.run.port.errors import PortError, some
 from compare.run.port.jax_model import JaxModel
 from compare.run.torch_update import default_dtype
 
@@ -86,9 +86,10 @@ def models(
     if not any(not leaf.buffer for leaf in leaves):
         raise PortError("torch", "the module has no parameters: nothing can be carried over")
     notes = []
-    if train and keeps and (standing := torch_kept.dropping(torch_module)):
+    standing, aside = torch_model.without_dropout(torch_module, keeps) if train else ([], [])
+    if standing:
         notes.append(f"dropout keeps everything, over 1 - p, on both sides: {some(standing)}")
-    if train and (aside := torch_model.without_dropout(torch_module, keeps)):
+    if aside:
         notes.append(f"dropout on torch's side is set aside: {some(aside)}")
     given = Givens(
         inputs=arrays,
@@ -103,10 +104,6 @@ def models(
     ours = torch_outputs(made)
     made.case = arranged(made, ours, layout, outputs)
     return made
-
-
-def some(paths: Sequence[str]) -> str:
-    return ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
 
 
 def jax_call(called: handed.Called, wanted: Any, model: JaxModel) -> handed.Called:

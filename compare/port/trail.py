@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,10 +65,17 @@ class Trail:
 
     def with_(self, trials: Sequence[Trial]) -> Rewrites:
         """What is adopted, and `trials` too."""
+        return self.over(
+            (index, one.rewrite, value)
+            for one, value in trials
+            for index in (one.index, *one.also)
+        )
+
+    def over(self, more: Iterable[tuple[int, Rewrite, Any]]) -> Rewrites:
+        """What is adopted, and around it each (index, rewrite, value)."""
         rewrites = {index: list(held) for index, held in self.adopted.items()}
-        for one, value in trials:
-            for index in (one.index, *one.also):
-                rewrites.setdefault(index, []).insert(0, (one.rewrite, value))  # pyright: ignore
+        for index, rewrite, value in more:
+            rewrites.setdefault(index, []).insert(0, (rewrite, value))
         return rewrites
 
     def mends(self, trials: Sequence[Trial], index: int) -> bool:
@@ -85,7 +93,7 @@ class Trail:
         try:
             return self.subject.noted(self.with_(trials))[0]
         except Exception:
-            return []
+            return []  # no cause then: a suspect's rewrite need not suit the call at hand
 
     def adopt(self, one: Suspect, value: float | None) -> None:
         self.adopted = self.with_([(one, value)])

@@ -98,13 +98,18 @@ def _swapped(rest: Callable[..., Any], arguments: dict[str, Any], value: float) 
     return rest(**{**arguments, "query": arguments["key"], "key": arguments["query"]})
 
 
+def _scores(arguments: dict[str, Any]) -> Tensor:
+    """What attention's softmax is of, before any mask."""
+    query, key = arguments["query"], arguments["key"]
+    scale = arguments.get("scale") or query.shape[-1] ** -0.5
+    return query @ key.transpose(-2, -1) * scale
+
+
 def _causal(diagonal: int) -> Callable[..., Any]:
     """Attention to the tokens up to `diagonal` places after one's own."""
 
     def rewrite(rest: Callable[..., Any], arguments: dict[str, Any], value: float) -> Any:
-        query, key = arguments["query"], arguments["key"]
-        scale = arguments.get("scale") or query.shape[-1] ** -0.5
-        scores = query @ key.transpose(-2, -1) * scale
+        scores = _scores(arguments)
         keep = torch.ones_like(scores, dtype=torch.bool).tril(diagonal)
         return scores.masked_fill(~keep, -1e30).softmax(-1) @ arguments["value"]
 
@@ -116,15 +121,13 @@ def _masked_by(number: float) -> Callable[..., Any]:
 
     def rewrite(rest: Callable[..., Any], arguments: dict[str, Any], value: float) -> Any:
         mask = arguments.get("attn_mask")
-        query, key = arguments["query"], arguments["key"]
+        query = arguments["query"]
         if mask is None:
             return rest(**arguments)
         keep = mask if mask.dtype == torch.bool else mask > -1e3
         least = max(number, torch.finfo(query.dtype).min) if number > -torch.inf else number
-        scale = arguments.get("scale") or query.shape[-1] ** -0.5
-        scores = query @ key.transpose(-2, -1) * scale
         shift = torch.where(keep, query.new_zeros(()), query.new_tensor(least))
-        return (scores + shift).softmax(-1) @ arguments["value"]
+        return (_scores(arguments) + shift).softmax(-1) @ arguments["value"]
 
     return rewrite
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -87,14 +88,15 @@ def activated_first(calls: list[Seen]) -> Iterator[Suspect]:
                     f"{{kind}}: {later.name} is applied to the {ORDINALS[place]} "
                     "term of the sum on the JAX side, to the sum in torch",
                     f"{later.name}(a + b), not {later.name}(a) + b",
-                    _activated(getattr(torch, later.name), place),
+                    _at_term(getattr(torch, later.name), place),
                 ).at(before),
                 also=(later.index,),
             )
 
 
-def _activated(function: Callable[[Tensor], Tensor], place: int) -> Callable[..., Any]:
-    """Of the sum, its term activated; of the activation that follows, what it was given."""
+def _at_term(function: Callable[[Tensor], Tensor], place: int) -> Callable[..., Any]:
+    """Of a sum, `function` at one of its terms; of the call that did so elsewhere, which has
+    one tensor, what it was given."""
 
     def rewrite(rest: Any, arguments: dict[str, Any], _: float) -> Any:
         names = [k for k, v in arguments.items() if isinstance(v, Tensor)]
@@ -122,7 +124,7 @@ def weighted(calls: list[Seen]) -> Iterator[Suspect]:
                         f"{{kind}}: {number:g} multiplies the {ORDINALS[place]} term of a sum "
                         "in torch, the other one on the JAX side",
                         "multiply the same term",
-                        _weighted(number, 1 - place),
+                        _at_term(partial(torch.mul, other=number), 1 - place),
                     ).at(total),
                     also=(product.index,),
                 )
@@ -132,18 +134,6 @@ def _number(seen: Seen) -> float:
     """The number of a product of a tensor and a number; 0 of any other."""
     kinds = [v for v in seen.arguments.values() if isinstance(v, float)]
     return kinds[0] if len(kinds) == 1 else 0.0
-
-
-def _weighted(number: float, place: int) -> Callable[..., Any]:
-    """Of the product, its tensor; of the sum, its other term times the number."""
-
-    def rewrite(rest: Any, arguments: dict[str, Any], _: float) -> Any:
-        names = [k for k, v in arguments.items() if isinstance(v, Tensor)]
-        if len(names) == 1:
-            return arguments[names[0]]
-        return rest(**{**arguments, names[place]: number * arguments[names[place]]})
-
-    return rewrite
 
 
 def rotary(calls: list[Seen]) -> Iterator[Suspect]:

@@ -103,23 +103,25 @@ def _lstm_hard(x: Tensor, state: tuple, weights: tuple) -> tuple:
     return o * c.tanh(), c
 
 
-def _gru_reset_first(x: Tensor, state: tuple, weights: tuple) -> tuple:
+def _gru_parts(x: Tensor, h: Tensor, weights: tuple) -> tuple[Tensor, ...]:
+    """The reset and update gates, and the new value's parts from the input and the state."""
     w_ih, w_hh, b_ih, b_hh = weights
-    (h,) = state
     r, z, n = linear(x, w_ih, b_ih).chunk(3, -1)
-    hr, hz, _ = linear(h, w_hh, b_hh).chunk(3, -1)
-    r, z = (r + hr).sigmoid(), (z + hz).sigmoid()
+    hr, hz, hn = linear(h, w_hh, b_hh).chunk(3, -1)
+    return (r + hr).sigmoid(), (z + hz).sigmoid(), n, hn
+
+
+def _gru_reset_first(x: Tensor, state: tuple, weights: tuple) -> tuple:
+    (h,), (_, w_hh, _, b_hh) = state, weights
+    r, z, n, _ = _gru_parts(x, h, weights)
     bias = None if b_hh is None else b_hh.chunk(3)[2]
     n = (n + linear(r * h, w_hh.chunk(3)[2], bias)).tanh()
     return ((1 - z) * n + z * h,)
 
 
 def _gru_update_other(x: Tensor, state: tuple, weights: tuple) -> tuple:
-    w_ih, w_hh, b_ih, b_hh = weights
     (h,) = state
-    r, z, n = linear(x, w_ih, b_ih).chunk(3, -1)
-    hr, hz, hn = linear(h, w_hh, b_hh).chunk(3, -1)
-    r, z = (r + hr).sigmoid(), (z + hz).sigmoid()
+    r, z, n, hn = _gru_parts(x, h, weights)
     return (z * (n + r * hn).tanh() + (1 - z) * h,)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 
 PLUMBING = ("/site-packages/", "/dist-packages/", "/compare/", "<frozen", "<string>")
@@ -21,6 +22,11 @@ class PortError(ValueError):
         if module is not None:
             where += f", in {module!r}" if module else ", in the model itself"
         super().__init__(f"{where}: {says}" if where else says)
+
+
+def some(paths: Sequence[str]) -> str:
+    """The first of many, for a sentence."""
+    return ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
 
 
 def users_line(trace: TracebackType | None) -> str:

@@ -11,6 +11,7 @@ from flax import linen, nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from compare.run.jax_leaves import dotted
+from compare.run.port.errors import some
 from compare.run.port.jax_model import JaxModel, Leaves, is_array, mode_options, said
 
 
@@ -90,8 +91,7 @@ def is_floating(value: Any) -> bool:
 
 
 def set_aside(paths: list[str]) -> tuple[str, ...]:
-    some = ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
-    return (f"dropout on the JAX side is set aside: {some}",) if paths else ()
+    return (f"dropout on the JAX side is set aside: {some(paths)}",) if paths else ()
 
 
 def linen_model(model: tuple, train: bool, options: dict[str, Any], keeps: bool) -> JaxModel:

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function_unary
@@ -91,10 +90,3 @@ def keeping() -> Iterator[None]:
         changes[name] = made(getattr(functional, name))
     with mock.patch.multiple(functional, **changes):
         yield
-
-
-def dropping(module: torch.nn.Module) -> list[str]:
-    """The paths of a module's layers that drop something in train mode."""
-    kinds = (torch.nn.modules.dropout._DropoutNd, torch.nn.MultiheadAttention)
-    found = [(path, part) for path, part in module.named_modules() if isinstance(part, kinds)]
-    return [path for path, part in found if getattr(part, "p", getattr(part, "dropout", 0.0))]

@@ -46,25 +46,28 @@ def taken(model: Any) -> nn.Module:
     return made
 
 
-def without_dropout(module: nn.Module, keeps: bool = False) -> list[str]:
-    """Sets every dropout's rate to zero, in place; the paths of those that had one.
-
-    With `keeps` only of those that can't be made to keep everything: between recurrent layers.
-    """
-    found = []
+def dropping(module: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+    """The path of each layer that drops something in train mode, it, and its rate's name."""
     for path, part in module.named_modules():
-        if isinstance(part, nn.RNNBase) and part.dropout:
-            part.dropout = 0.0
-        elif keeps:
-            continue
-        elif isinstance(part, nn.modules.dropout._DropoutNd) and part.p:
-            part.p = 0.0
-        elif isinstance(part, nn.MultiheadAttention) and part.dropout:
-            part.dropout = 0.0
+        name = "p" if isinstance(part, nn.modules.dropout._DropoutNd) else "dropout"
+        kinds = nn.modules.dropout._DropoutNd | nn.MultiheadAttention | nn.RNNBase
+        if isinstance(part, kinds) and getattr(part, name):
+            yield path, part, name
+
+
+def without_dropout(module: nn.Module, keeps: bool = False) -> tuple[list[str], list[str]]:
+    """Sets dropouts' rates to zero, in place: (paths of those that still stand, of those set).
+
+    With `keeps` only those are set that can't keep everything: between recurrent layers.
+    """
+    standing, aside = [], []
+    for path, part, name in dropping(module):
+        if keeps and not isinstance(part, nn.RNNBase):
+            standing.append(path)
         else:
-            continue
-        found.append(path)
-    return found
+            setattr(part, name, 0.0)
+            aside.append(path)
+    return standing, aside
 
 
 def values(
