@@ -327,6 +327,31 @@ def test_flops_are_those_that_torch_counts(workload):
     assert counter.get_total_flops() == workload.flops
 
 
+@pytest.mark.parametrize("side", ["torch", "jax"])
+def test_the_second_wait_fetches_one_number(side, monkeypatch):
+    """A large result's way to the host was taken for work that nobody had waited for."""
+    import torch
+
+    from compare.measure import jax_arm
+    from compare.measure.job import Job
+    from compare.measure.torch_arm import make
+    from compare.run import torch_side
+
+    workload = next(one for one in workloads("tiny") if "conv 1x1" in one.name)
+    arm = next(one for one in arms(None, "cpu") if one.side == side)
+    job = Job(workload, arm, "float32", "cpu")
+    job = replace(job, leaves=tuple(torch_side.leaves(workload.pair)))
+    one = (make if side == "torch" else jax_arm.make)(job)
+    fetched = []
+    asarray = np.asarray
+    monkeypatch.setattr(jax_arm.np, "asarray", lambda x: fetched.append(x.size) or asarray(x))
+    cpu = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda x: fetched.append(x.numel()) or cpu(x))
+    one.step()
+    one.settle()
+    assert fetched == [1]
+
+
 class TestCommand:
     app = typer.Typer()
     app.command()(bench)

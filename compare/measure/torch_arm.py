@@ -46,7 +46,7 @@ def make(job: Job) -> Prepared:
     return Prepared(
         step=step.call,
         sync=wait,
-        settle=lambda: step.shown(),
+        settle=lambda: step.touched(),
         agreement=step.agreement,
         manifest=lambda: torch_knobs.read(job),
         facts=facts,
@@ -169,9 +169,20 @@ class Program:
         self.call = graph.replay
 
     def shown(self) -> np.ndarray:
-        """The smallest of the last results, on the host: nothing before it is left undone."""
+        """The smallest of the last results, on the host."""
+        return torch_side.numpy(self._smallest())
+
+    def touched(self) -> None:
+        """One number of it brought to the host: nothing before it is left undone.
+
+        A whole array's way there would be taken for work that nobody waited for.
+        """
+        smallest = self._smallest().detach()
+        smallest[(0,) * smallest.ndim].cpu()
+
+    def _smallest(self) -> torch.Tensor:
         outputs = [one for one in target.flatten(self.last) if torch.is_tensor(one)]
-        return torch_side.numpy(min(outputs, key=torch.numel)) if outputs else np.zeros(())
+        return min(outputs, key=torch.numel) if outputs else torch.zeros(())
 
 
 class Layer(Program):
