@@ -10,7 +10,7 @@ called nothing, and neither is what it alone would make.
 Assumed: the rounds of a run are a sample of what its process does at any time; two processes
 differ by no more than the first arm and its second self did in either run (the noise floor);
 the machine's speed changed as the canary's or not at all. What lies within the threshold or a
-noise floor is called neither faster nor slower.
+noise floor is called neither faster nor slower, and the same only within the threshold.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _change(
         return Change(key, "undecided", says="too few rounds, or another clock")
     floors = [one["noise"]["floor"] for one in (before, now) if one["noise"]]
     value, low, high, enough = _interval(samples, [_canary(before), _canary(now)])
-    kind = decide(low, high, max(threshold, *floors, 0.0))
+    kind = decide(low, high, threshold, max(threshold, *floors))
     says = [*turned]
     if not floors:
         says.append("no noise floor is known")

@@ -26,8 +26,8 @@ def result(course: Course, plan: Plan) -> Result:
     """One workload at one precision: a row an arm, the columns, the canary."""
     workload = course.workload
     noise = noise_of(course, plan)
-    margin = noise["floor"] if noise else 0.0
-    rows = [row(course, one, course.runners[0], plan, margin) for one in course.runners]
+    floor = noise["floor"] if noise else 0.0
+    rows = [row(course, one, course.runners[0], plan, floor) for one in course.runners]
     return {
         "workload": workload.name,
         "when": _now(),
@@ -42,7 +42,7 @@ def result(course: Course, plan: Plan) -> Result:
         "tokens": list(workload.tokens) if workload.tokens else None,
         "l2": "warm: the same inputs at every step, nothing is flushed",
         "rows": rows,
-        "columns": columns(course, plan, margin),
+        "columns": columns(course, plan, floor),
         "noise": noise,
         "ceilings": course.ceilings,
         "canary": canary_of(course),
@@ -83,9 +83,7 @@ def canary_of(course: Course) -> Result:
     return {**told, "wall": wall, "cpu": cpu}
 
 
-def row(
-    course: Course, runner: Runner, base: Runner, plan: Plan, margin: float = 0.0
-) -> Result:
+def row(course: Course, runner: Runner, base: Runner, plan: Plan, floor: float = 0.0) -> Result:
     """An arm's figures; where it was lost, how, and what was measured before."""
     found: Result = {"arm": runner.arm.name, "side": runner.arm.side, "mode": runner.arm.mode,
                      "tuning": runner.arm.tuning, "lost": runner.lost, "kind": runner.kind,
@@ -114,7 +112,7 @@ def row(
     found |= rates(course, found["seconds"]["median"])
     if runner is not base and not runner.lost:
         itself = runner.arm.name == AGAIN
-        found["ratio"] = ratio_of(base, runner, plan, 0.0 if itself else margin)
+        found["ratio"] = ratio_of(base, runner, plan, 0.0 if itself else floor)
     return found
 
 
@@ -139,18 +137,22 @@ def rates(course: Course, seconds: float) -> Result:
     return found
 
 
-def ratio_of(base: Runner, other: Runner, plan: Plan, margin: float = 0.0) -> Result | None:
-    """`other`'s time over `base`'s, of the rounds that both ran; None where they are few."""
+def ratio_of(base: Runner, other: Runner, plan: Plan, floor: float = 0.0) -> Result | None:
+    """`other`'s time over `base`'s, of the rounds that both ran; None where they are few.
+
+    Beyond the noise floor it is faster or slower; else the same where the interval lies within
+    the width that was asked for.
+    """
     from compare.measure.statistics import LEAST_ROUNDS, ratio
 
     rounds = min(len(base.blocks), len(other.blocks))
     if rounds < LEAST_ROUNDS:
         return None
     theirs, ours = (times(one, plan.clock, rounds) for one in (base, other))
-    return asdict(ratio(theirs, ours, margin=margin))
+    return asdict(ratio(theirs, ours, margin=plan.width, floor=floor))
 
 
-def columns(course: Course, plan: Plan, margin: float = 0.0) -> dict[str, Result]:
+def columns(course: Course, plan: Plan, floor: float = 0.0) -> dict[str, Result]:
     """JAX over torch: as shipped, matched (refused where a knob differs), best effort."""
     named = {runner.arm.name: runner for runner in course.runners}
     found: dict[str, Result] = {}
@@ -158,16 +160,16 @@ def columns(course: Course, plan: Plan, margin: float = 0.0) -> dict[str, Result
         pair = [named[name] for name in (torch, jax) if name in named]
         if len(pair) < 2:
             continue
-        found[column] = column_of(pair[0], pair[1], plan, margin, matched=column == "matched")
+        found[column] = column_of(pair[0], pair[1], plan, floor, matched=column == "matched")
     timed = [r for r in course.runners if r.blocks and not r.lost and r.arm.name != AGAIN]
     best = [_fastest(timed, side, plan) for side in ("torch", "jax")]
     if best[0] is not None and best[1] is not None:
-        found["best effort"] = column_of(best[0], best[1], plan, margin)
+        found["best effort"] = column_of(best[0], best[1], plan, floor)
     return found
 
 
 def column_of(
-    torch: Runner, jax: Runner, plan: Plan, margin: float = 0.0, matched: bool = False
+    torch: Runner, jax: Runner, plan: Plan, floor: float = 0.0, matched: bool = False
 ) -> Result:
     said: Result = {"torch": torch.arm.name, "jax": jax.arm.name}
     lost = [f"{r.arm.name}: {r.lost}" for r in (torch, jax) if r.lost or not r.blocks]
@@ -178,7 +180,7 @@ def column_of(
     apart = differences(torch.manifest, jax.manifest)
     if matched and apart:
         return {**said, "refused": apart}
-    return {**said, "ratio": ratio_of(torch, jax, plan, margin), "differences": apart}
+    return {**said, "ratio": ratio_of(torch, jax, plan, floor), "differences": apart}
 
 
 def _fastest(runners: list[Runner], side: str, plan: Plan) -> Runner | None:

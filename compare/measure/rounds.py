@@ -57,7 +57,7 @@ def _warm_up(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
 
     live = course.live
     share = WARM_UP * plan.budget / max(1, len(live))
-    turn = min(plan.turn, plan.budget / (FEWEST * max(1, len(live))))
+    turn = min(plan.turn, plan.budget / (plan.least * max(1, len(live))))
     for runner in live:
         say(f"{course.workload.name}, {course.precision}: {runner.arm.name} warms up")
         until = time.perf_counter() + share

@@ -18,7 +18,7 @@ LEAD = (
 MEANING = {
     "as shipped": "each framework's defaults",
     "matched": "the same in every recorded knob; refused, with the list, where one differs",
-    "best effort": "the fastest arm of each side",
+    "best effort": "the fastest arm of each side, picked by the same rounds",
 }
 BUSY = 1.15
 """The canary's median over its least, from which on the machine is called busy."""
@@ -194,19 +194,27 @@ def notes(one: Result) -> list[str]:
     said.append(f"Cache: {one['l2']}.")
     if share := one.get("measured_share"):
         said.append(f"{share:.0%} of the time after compilation was in measured steps.")
+    whose: dict[str, list[str]] = {}
     for row in one["rows"]:
-        said += [f"{row['arm']}: {words}." for words in _observed(one, row)]
+        for words in _observed(one, row):
+            whose.setdefault(words, []).append(row["arm"])
+    said += [f"{_named(arms)}: {words}." for words, arms in whose.items()]
     return said
 
 
+def _named(arms: Sequence[str], most: int = 3) -> str:
+    return ", ".join(arms) if len(arms) <= most else f"{len(arms)} arms"
+
+
 def _observed(one: Result, row: Result) -> list[str]:
-    """What disturbed an arm, what could not be asked of it, another arithmetic."""
+    """What disturbed an arm or its ratio, what could not be asked of it, other arithmetic."""
     facts = row["facts"]
     failed = [f"{name}: {facts[name]}" for name in facts if name.startswith("no ")]
     allowed = row.get("agreement", {}).get("precision") or one["precision"]
     other = f"it computes in {allowed}, and is judged by the rounding of that"
     return [
         *row.get("observed", ()),
+        *(row.get("ratio") or {}).get("facts", ()),
         *failed,
         *([other] if allowed != one["precision"] else []),
     ]
