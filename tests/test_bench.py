@@ -56,6 +56,8 @@ def troubled():
         fake("leaks", "leaks"),
         fake("forgets", "forgets"),
         fake("disagrees", "disagrees"),
+        fake("near", "near"),
+        fake("rounds", "rounds"),
         fake("refuses", "refuses"),
         plan=replace(PLAN, resident=300 * 2.0**20),
     )
@@ -89,6 +91,7 @@ class TestRounds:
             ("leaks", "memory", "grew from"),
             ("forgets", "unsynchronised", "synchronisation is missing"),
             ("disagrees", "different", "output/0: off by 0.001"),
+            ("near", "different", "in float64 output/0 is off by 4e-06"),
             ("refuses", "unsupported", "no such thing"),
         ],
     )
@@ -105,6 +108,18 @@ class TestRounds:
 
     def test_what_did_not_agree_was_not_timed(self, troubled):
         assert not of(troubled, "disagrees").blocks
+        assert not of(troubled, "near").blocks
+
+    def test_what_rounds_farther_is_the_same_in_float64(self, troubled):
+        rows = {row["arm"]: row for row in figures.result(troubled, PLAN)["rows"]}
+        agreement = rows["rounds"]["agreement"]
+        assert agreement["agrees"]
+        assert agreement["gap"] == pytest.approx(4e-6)
+        assert "it adds in an order that rounds farther" in agreement["says"]
+        assert len(of(troubled, "rounds").blocks) >= PLAN.least
+        assert "rounds: output/0: off by 4e-06" in markdown(
+            [figures.document([figures.result(troubled, PLAN)], PLAN)]
+        )
 
     def test_rounds_take_turns_in_opposite_order(self):
         course = course_of(fake("torch-eager"), fake("slow", "takes 2", "jax"))

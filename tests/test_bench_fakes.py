@@ -60,7 +60,9 @@ def make(job: Job) -> Prepared:
 
     if verb == "refuses":
         raise NotImplementedError("the fake has no such thing")
-    off = 1e-3 if verb == "disagrees" else 0.0
+    off = {"disagrees": 1e-3, "near": 4e-6, "rounds": 4e-6}.get(verb, 0.0)
+    if verb == "rounds" and job.precision == "float64":
+        off = 1e-15
     words = dict.fromkeys(KNOBS, "alike") | dict(
         word.split("=") for word in amount.split(";") if "=" in word
     )

@@ -52,6 +52,8 @@ NOISE = 1 / PARTING
 class Agreement:
     """`gap` and `bound` of the array that came nearest to its bound, or is farthest beyond.
 
+    says        why it does not agree, or only on a second look (second_look.py)
+
     precision   whose rounding is allowed for
     """
 
@@ -100,10 +102,8 @@ def agree(
         if one is None:
             continue
         seen.append(name)
-        if not one.agrees or one.gap / one.bound > nearness:
+        if one.gap / one.bound > nearness:
             nearest, nearness = one, one.gap / one.bound
-        if not one.agrees:
-            break
     if nearest.agrees:
         kinds = {name.split("/")[0] for name in seen}
         lacking = [" or ".join(any_of) for any_of in NEEDS[mode] if not kinds & {*any_of}]

@@ -39,7 +39,9 @@ PARTLY = "cast"
 
 
 def turn(job: Job) -> None:
-    """Sets what the arm asks for; as shipped nothing is touched."""
+    """Sets what the arm asks for; as shipped nothing is touched but for float64."""
+    if job.precision == "float64":
+        jax.config.update("jax_enable_x64", True)
     if job.arm.tuning == "shipped":
         return
     asked = "tensorfloat32" if job.precision == "tf32" else "highest"

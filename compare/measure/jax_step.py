@@ -122,6 +122,8 @@ def wide(value: Any) -> np.ndarray:
 
 
 def dtype_of(job: Job) -> Any:
+    if job.precision == "float64":
+        return jnp.float64
     return jnp.bfloat16 if job.policy(jax_knobs.PARTLY) == "whole" else jnp.float32
 
 

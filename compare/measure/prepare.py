@@ -15,6 +15,7 @@ from compare.measure.agreement import agree
 from compare.measure.arms import INDUCTOR, Arm, arithmetic, lacks
 from compare.measure.course import Course, Plan, Runner
 from compare.measure.job import Job, Reference
+from compare.measure.second_look import looked_again
 from compare.measure.workers import Lost, Worker
 
 ROOM = 1.1
@@ -78,8 +79,11 @@ def prepare(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
         allowed = arithmetic(runner.arm, course.precision, plan.device)
         mode = course.workload.mode
         others = known.twins[allowed], allowed, mode, known.own[allowed], known.largest
-        judged = agree(found, known.arrays, *others)
-        runner.agreement = replace(judged, precision=allowed)
+        judged = replace(agree(found, known.arrays, *others), precision=allowed)
+        if not judged.agrees:
+            say(f"{name}: {runner.arm.name} in float64")
+            judged = looked_again(judged, found, job, known, plan, course.patience(plan))
+        runner.agreement = judged
         if not runner.agreement.agrees:
             runner.out("different", f"it does not compute the same: {runner.agreement.says}")
 

@@ -138,7 +138,7 @@ class Program:
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         mode = self.job.arm.mode
-        if mode in ("eager", "cudagraph") or self.job.precision == "float64":
+        if mode in ("eager", "cudagraph"):
             return function
         return torch.compile(function, mode=None if mode == "default" else mode)
 

@@ -210,11 +210,14 @@ def _observed(one: Result, row: Result) -> list[str]:
     """What disturbed an arm or its ratio, what could not be asked of it, other arithmetic."""
     facts = row["facts"]
     failed = [f"{name}: {facts[name]}" for name in facts if name.startswith("no ")]
-    allowed = row.get("agreement", {}).get("precision") or one["precision"]
+    agreement = row.get("agreement", {})
+    allowed = agreement.get("precision") or one["precision"]
     other = f"it computes in {allowed}, and is judged by the rounding of that"
+    doubt = agreement.get("says") if agreement.get("agrees") else ""
     return [
         *row.get("observed", ()),
         *(row.get("ratio") or {}).get("facts", ()),
+        *([doubt] if doubt else []),
         *failed,
         *([other] if allowed != one["precision"] else []),
     ]
