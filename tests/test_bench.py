@@ -135,6 +135,11 @@ class TestRounds:
 
 
 class TestWorkers:
+    @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+    def test_freed_memory_is_kept_in_every_thread(self):
+        with Worker(fake("torch-eager"), "cpu") as worker:
+            assert worker.ask("call", "test_bench_fakes:faults") < 100
+
     def test_a_worker_dies_with_its_parent(self):
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()

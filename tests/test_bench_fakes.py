@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
+import resource
 import signal
+import threading
 import time
 
 import numpy as np
@@ -80,6 +83,36 @@ def make(job: Job) -> Prepared:
 def reference(job: Job, precisions: tuple[str, ...]) -> Reference:
     twins = {name: {k: x + 1e-9 for k, x in EXPECTED.items()} for name in precisions}
     return Reference((), EXPECTED, twins, dict.fromkeys(precisions, EXPECTED))
+
+
+def faults() -> int:
+    """Pages faulted in for a block of 64 MiB that its thread had before: the worst of four."""
+
+    def filled() -> None:
+        """By malloc itself: NumPy asks for pages so large that they hardly count."""
+        place = libc.malloc(1 << 26)
+        libc.memset(place, 1, 1 << 26)
+        libc.free(place)
+
+    def again() -> None:
+        with one_by_one:
+            filled()
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            filled()
+            found.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        together.wait()  # else the next thread takes over this one's heap
+
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    libc.memset.argtypes = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
+    libc.free.argtypes = (ctypes.c_void_p,)
+    one_by_one, together, found = threading.Lock(), threading.Barrier(4), []
+    threads = [threading.Thread(target=again) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return max(found)
 
 
 def parent(pipe) -> None:
