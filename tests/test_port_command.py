@@ -67,6 +67,18 @@ OPTIMIZERS = (lambda parameters: torch.optim.SGD(parameters, 0.1), optax.sgd(0.1
 LOSSES = (lambda y: y.square().mean(), lambda y: (y * y).mean())
 
 
+LABELLED = (
+    nn.functional.cross_entropy,
+    lambda y, label: optax.softmax_cross_entropy_with_integer_labels(y, label).mean(),
+)
+
+
+def batches():
+    rng = np.random.default_rng(0)
+    for rows in (5, 5, 2):
+        yield rng.normal(size=(rows, 4)).astype(np.float32), rng.integers(0, 3, rows)
+
+
 class Broken(nn.Module):
     def __init__(self):
         super().__init__()
@@ -103,8 +115,8 @@ def run(folder, monkeypatch):
 
 def test_help_reads_well():
     text = CliRunner().invoke(app, ["check", "--help"], env={"COLUMNS": "100"}).output
-    for word in ("--torch", "--jax", "--inputs", "--map", "--save-map", "--steps", "--json",
-                 "--weights", "Exit status"):  # fmt: skip
+    for word in ("--torch", "--jax", "--inputs", "--map", "--save-map", "--steps", "--batches",
+                 "--json", "--weights", "Exit status"):  # fmt: skip
         assert word in text
 
 
@@ -151,6 +163,14 @@ def test_training_steps(run):
     assert result.exit_code == 0, result.output
 
 
+def test_training_on_batches(run):
+    result = run("make_torch", "Port", "float32[5,4]", "--steps", "4", "--optimizers",
+                 "check_models:OPTIMIZERS", "--losses", "check_models:LABELLED",
+                 "--batches", "check_models:batches")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "3 batches, gone through again until 4 steps are done" in result.output
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -163,6 +183,7 @@ def test_training_steps(run):
         (("make_torch", "Port", "float32[5,4]", "--map", "none.port"), "none.port"),
         (("make_torch", "Port", "float32[5,4]", "--weights", "mine"), "weights"),
         (("make_torch", "Port", "float32[5,4]", "--steps", "2"), "optimizers"),
+        (("make_torch", "Port", "float32[5,4]", "--batches", "check_models:batches"), "steps"),
         (("make_torch", "Port", "float32[5,4]", "--layout", "WHCN"), "NHWC"),
         (("make_torch", "Port", "float32[5,4]", "--output", "logits"), "logits"),
         (("Broken", "Port"), "torch side, in 'inner'"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ def check_port(
     optimizers: tuple[Any, Any] | None = None,
     losses: tuple[Any, Any] | None = None,
     steps: int = 0,
+    batches: Iterable[Any] | None = None,
     name: str = "port",
     seed: int = 0,
     seconds: float = 30.0,
@@ -69,9 +70,14 @@ def check_port(
     outputs      names of outputs, or (torch's, JAX's) pairs, where not all are to be compared
     jax_inputs   how JAX is called: names of torch's inputs in its order, or by its argument
     jax_options  further arguments of the JAX model's call
-    optimizers, losses, steps   (torch's optimizer of parameters, an optax transformation),
-                 (torch loss, JAX loss) of (outputs, ...), and how many steps to train in
-                 lockstep
+    steps        how many steps to train in lockstep, with `optimizers`, `losses`, `batches`
+    optimizers   (what makes torch's of the parameters, an optax transformation); torch's may be
+                 (optimizer, scheduler), and clip gradients in a hook (register_step_pre_hook)
+    losses       (torch's, JAX's) of what the model returns, and of a batch's targets if it has
+                 any; else a drawn weighing of the outputs
+    batches      a batch a step, as a loader gives them: (inputs, targets), inputs being like
+                 `inputs` and targets a tree of arrays; or named inputs alone. Without them a
+                 text of shapes is drawn anew each step, and arrays stay the same
     seconds      how long two causes at once are looked for, at each place
 
     Raises PortError where the two can't be compared, Undecided where leaves' partners can't be
@@ -79,6 +85,8 @@ def check_port(
     """
     if weights not in WEIGHTS:
         raise PortError("", f"weights must be one of {', '.join(WEIGHTS)}, got {weights!r}")
+    if not steps and not (optimizers is losses is batches is None):
+        raise PortError("", "optimizers, losses and batches are for training: say steps=")
     module = torch_model.taken(torch)
     model = taken_apart(jax, train, jax_options or {}, dropout)
     made = models(
@@ -89,9 +97,12 @@ def check_port(
     rows = pair(made, given)
     report = checked(made, rows, torch, weights == "as-is", seed, seconds)
     if steps:
+        from compare.port.batches import a_batch_each
         from compare.port.training import trained
 
-        report = trained(report, made, rows, optimizers, losses, steps, seed)
+        handed, notes = a_batch_each(made, inputs, batches, steps, seed)
+        report = dataclasses.replace(report, notes=[*report.notes, *notes])
+        report = trained(report, made, rows, optimizers, losses, handed, seed)
     return report
 
 

@@ -75,13 +75,22 @@ def check(
     optimizers: Annotated[
         str,
         typer.Option(
-            help="package.module:name of a pair: what makes torch's of parameters, and optax's."
+            help="package.module:name of a pair: what makes torch's of parameters, alone or "
+            "with a scheduler, and optax's."
         ),
     ] = "",
     losses: Annotated[
         str,
         typer.Option(
-            help="package.module:name of a pair: torch's and JAX's loss of the outputs."
+            help="package.module:name of a pair: torch's and JAX's loss of the outputs, and of "
+            "a batch's targets."
+        ),
+    ] = "",
+    batches: Annotated[
+        str,
+        typer.Option(
+            help="package.module:name of the batches, or of what makes them: (inputs, targets) "
+            "a step, as a loader gives them."
         ),
     ] = "",
     seed: Seed = 0,
@@ -120,6 +129,7 @@ def check(
             jax_inputs=[n.strip() for n in jax_inputs.split(",") if n.strip()] or None,
             optimizers=pair,
             losses=named(losses, "--losses") if losses else None,
+            batches=made(batches, "--batches") if batches else None,
             steps=steps,
             name=f"{torch} against {jax}",
             seed=seed,

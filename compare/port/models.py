@@ -54,13 +54,16 @@ class Models:
         result, changed = self.jax.call(dict(leaves), *called)
         return target.outputs(self.case, result, "jax"), changed
 
-    def jax_inputs(self) -> dict[str, np.ndarray]:
-        """The inputs in JAX's layout."""
+    def jax_inputs(
+        self, inputs: Mapping[str, np.ndarray] | None = None
+    ) -> dict[str, np.ndarray]:
+        """The inputs, or others like them, in JAX's layout."""
         from compare.run import state
         from compare.run.jax_side import input_patterns
 
         patterns = input_patterns(self.case)
-        return {k: state.to_jax(v, patterns[k]) for k, v in self.given.inputs.items()}
+        inputs = self.given.inputs if inputs is None else inputs
+        return {k: state.to_jax(v, patterns[k]) for k, v in inputs.items()}
 
 
 def models(
@@ -78,7 +81,7 @@ def models(
     seed: int = 0,
 ) -> Models:
     """Both sides ready: each was called once, with results that pair. Raises PortError."""
-    arrays, called = handed.slotted(inputs)
+    arrays, called = handed.slotted(inputs, seed)
     if not arrays:
         raise PortError("", "there are no arrays among the inputs")
     torch_module.train(train)

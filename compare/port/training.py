@@ -1,4 +1,4 @@
-"""N training steps of a user's pair in lockstep, with the user's own optimizers and losses."""
+"""Training steps of a user's pair in lockstep, with their own optimizers, losses, batches."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import torch
 from compare.judge.trajectory import judge_run
 from compare.judge.verdict import Verdict
 from compare.port import optimizers as settings_of
+from compare.port.batches import Batch
+from compare.port.makers import Make, mistakes
 from compare.port.models import Models
 from compare.port.moments import found_moments, held
 from compare.port.report import Report
@@ -34,14 +36,14 @@ import jax.numpy as jnp  # isort: skip
 
 @dataclass(frozen=True)
 class Run:
-    """A training of the pair: its models, optimizers, losses, and how many steps."""
+    """A training of the pair: its models, optimizers, losses, and a batch for each step."""
 
     made: Models
     rows: Sequence[Row]
-    optimizer: Callable[[Any], torch.optim.Optimizer]
+    optimizer: Make
     transform: Any
     losses: tuple[Callable, Callable] | None
-    steps: int
+    batches: Sequence[Batch]
     seed: int
 
     def verdict(self) -> Verdict:
@@ -54,7 +56,7 @@ class Run:
                 begun = twin if word == "twin" else given
                 runs[f"torch {word}"] = self.torch(begun, precision, word == "twin")
                 runs[f"jax {word}"] = self.jax(begun, precision, word == "twin")
-        return judge_run(f"{self.made.case.name}, {self.steps} steps", runs)
+        return judge_run(f"{self.made.case.name}, {len(self.batches)} steps", runs)
 
     # torch's side
 
@@ -67,12 +69,15 @@ class Run:
             parameters = dict(module.named_parameters())
             optimizer = self.optimizer(parameters.values())
         paired = {row.torch for row in self.rows if row.paired}
-        for _ in range(self.steps):
+        for batch in self.batches:
             with default_dtype(dtype):
-                inputs = torch_side.inputs_of(made.case, given, dtype, "cpu")
+                at = dataclasses.replace(given, inputs=batch.inputs)
+                inputs = torch_side.inputs_of(made.case, at, dtype, "cpu")
                 inputs = {k: x.detach() for k, x in inputs.items()}
                 optimizer.zero_grad()
-                loss = self.torch_loss(torch_side.apply(module, inputs, {}, made.case), dtype)
+                result = torch_side.apply(module, inputs, {}, made.case)
+                told = batch.told(lambda x: torch_side.tensor(x, dtype, "cpu"))
+                loss = self.torch_loss(result, told, dtype)
                 loss.backward()
                 before = {k: torch_side.numpy(p) for k, p in parameters.items()}
                 grads = {k: p.grad for k, p in parameters.items()}
@@ -89,9 +94,9 @@ class Run:
                 }
             yield _record("torch", precision, told, after, twin)
 
-    def torch_loss(self, result: Any, dtype: Any) -> torch.Tensor:
+    def torch_loss(self, result: Any, told: tuple, dtype: Any) -> torch.Tensor:
         if self.losses is not None:
-            return self.losses[0](result)
+            return self.losses[0](result, *told)
         outputs = target.outputs(self.made.case, result, "torch")
         cotangents = [torch.tensor(c).to(dtype) for c in self.made.given.cotangents]
         pairs = zip(outputs, cotangents, strict=True)
@@ -109,13 +114,15 @@ class Run:
             torch_leaves = {k: cast(x, dtype) for k, x in given.leaves.items()}
             leaves = own if ported.as_is else ported.leaves(torch_leaves, own)
             leaves = {k: jnp.asarray(x) for k, x in leaves.items()}
-            inputs = {k: cast(x, dtype) for k, x in self.made.jax_inputs().items()}
             state = self.transform.init(nested({k: leaves[k] for k in model.parameters}))
             step = jax.jit(self.step)
-        for _ in range(self.steps):
+        for batch in self.batches:
             with settings(precision, "cpu"):
+                laid = self.made.jax_inputs(batch.inputs)
+                inputs = {k: cast(x, dtype) for k, x in laid.items()}
+                told = batch.told(lambda x: jnp.asarray(cast(x, dtype)))
                 before = leaves
-                loss, grads, leaves, state = step(leaves, state, inputs)
+                loss, grads, leaves, state = step(leaves, state, inputs, told)
                 told_loss, told_grads, now, moments = jax.device_get(
                     (loss, grads, leaves, found_moments(state)))  # fmt: skip
             updates = {k: np.asarray(now[k]) - np.asarray(before[k]) for k in grads}
@@ -129,7 +136,7 @@ class Run:
             after = {k: back[k] for k in back if k not in buffers}
             yield _record("jax", precision, told, after, twin)
 
-    def step(self, leaves: dict, state: Any, inputs: dict) -> tuple:
+    def step(self, leaves: dict, state: Any, inputs: dict, told: tuple) -> tuple:
         """(loss, gradients, leaves, state of the optimizer) after a step."""
         import optax
 
@@ -139,7 +146,7 @@ class Run:
         def total(params: dict) -> tuple[Any, dict]:
             args, named = target.called(self.made.case, inputs, "jax")
             result, changed = model.call({**leaves, **params}, args, named)
-            return self.jax_loss(result), changed
+            return self.jax_loss(result, told), changed
 
         (loss, changed), grads = jax.value_and_grad(total, has_aux=True)(params)
         updates, state = self.transform.update(nested(grads), state, nested(params))
@@ -147,9 +154,9 @@ class Run:
         changed = {k: jnp.asarray(x, leaves[k].dtype) for k, x in changed.items()}
         return loss, grads, {**leaves, **after, **changed}, state
 
-    def jax_loss(self, result: Any) -> Any:
+    def jax_loss(self, result: Any, told: tuple) -> Any:
         if self.losses is not None:
-            return self.losses[1](result)
+            return self.losses[1](result, *told)
         case = self.made.case
         outputs = target.outputs(case, result, "jax")
         total = jnp.zeros((), outputs[0].dtype)
@@ -188,10 +195,33 @@ def trained(
     rows: Sequence[Row],
     optimizers: tuple[Any, Any] | None,
     losses: tuple[Any, Any] | None,
-    steps: int,
+    batches: Sequence[Batch],
     seed: int,
 ) -> Report:
-    """`report` with the verdict on `steps` steps of training. Raises PortError."""
+    """`report` with the verdict on a training of a step a batch. Raises PortError."""
+    make, transform = makers(optimizers)
+    if losses is None:
+        weighed(made, batches)
+    run = Run(made, rows, make, transform, losses, batches, seed)
+    try:
+        verdict = run.verdict()
+    except PortError:
+        raise
+    except Exception as error:
+        verdict = Verdict(made.case.name, "error", says=f"{type(error).__name__}: {error}")
+    sample = make([torch.nn.Parameter(torch.zeros(1))])
+    differing = settings_of.differing(sample, transform)
+    causes: list[str] = []
+    if verdict.verdict == "different" and report.verdict.verdict == "same":
+        causes = explained(run, differing, verdict)
+        verdict = dataclasses.replace(verdict, facts={**verdict.facts, "explained": causes})
+    return dataclasses.replace(
+        report, training=verdict, settings=[*report.settings, *differing]
+    )
+
+
+def makers(optimizers: tuple[Any, Any] | None) -> tuple[Make, Any]:
+    """What makes torch's optimizer, and optax's transformation. Raises PortError."""
     if optimizers is None:
         raise PortError(
             "", "steps need optimizers=(torch's of parameters, an optax transformation)"
@@ -204,36 +234,32 @@ def trained(
         )  # fmt: skip
     if not hasattr(transform, "init") or not hasattr(transform, "update"):
         raise PortError("jax", f"a {type(transform).__name__} is no optax transformation")
-    run = Run(made, rows, optimizer, transform, losses, steps, seed)
-    try:
-        verdict = run.verdict()
-    except PortError:
-        raise
-    except Exception as error:
-        verdict = Verdict(made.case.name, "error", says=f"{type(error).__name__}: {error}")
-    sample = optimizer([torch.nn.Parameter(torch.zeros(1))])
-    differing = settings_of.differing(sample, transform)
-    causes: list[str] = []
-    if verdict.verdict == "different" and report.verdict.verdict == "same":
-        causes = explained(run, sample, differing, verdict)
-        verdict = dataclasses.replace(verdict, facts={**verdict.facts, "explained": causes})
-    return dataclasses.replace(
-        report, training=verdict, settings=[*report.settings, *differing]
-    )
+    return Make(optimizer), transform
 
 
-def explained(run: Run, sample: Any, differing: Sequence[Any], verdict: Verdict) -> list[str]:
+def weighed(made: Models, batches: Sequence[Batch]) -> None:
+    """Without losses only outputs like the check's are weighed: else raises PortError."""
+    for place, batch in enumerate(batches):
+        if batch.targets is not None:
+            raise PortError("", f"batch {place} has targets: losses=(torch's, JAX's) take them")
+        for name, values in batch.inputs.items():
+            if values.shape != made.given.inputs[name].shape:
+                raise PortError(
+                    "", f"batch {place}: {name} has the shape {values.shape}, in the check "
+                    f"{made.given.inputs[name].shape}: batches of several shapes need losses"
+                )  # fmt: skip
+
+
+def explained(run: Run, differing: Sequence[Any], verdict: Verdict) -> list[str]:
     """Mistakes with which, made on torch's side too, the run is the same past its parting."""
     word = verdict.says.removeprefix("step ").partition("/")[0]
-    parted = int(word) if word.isdigit() else run.steps - 1
-    said = []
-    for name, make in settings_of.mistakes(run.optimizer, sample, differing):
-        alike = dataclasses.replace(run, optimizer=make, steps=min(run.steps, parted + 2))
-        if alike.verdict().verdict == "same":
-            last = alike.steps - 1
-            said += [
+    parted = int(word) if word.isdigit() else len(run.batches) - 1
+    shorter = dataclasses.replace(run, batches=run.batches[: parted + 2])
+    for name, make in mistakes(run.optimizer, run.transform, differing):
+        if dataclasses.replace(shorter, optimizer=make).verdict().verdict == "same":
+            last = len(shorter.batches) - 1
+            return [
                 f"cause: {name}",
                 f"proof: made on torch's side too, steps up to {last} are the same",
             ]
-            break
-    return said or ["cause: no known cause explains it"]
+    return ["cause: no known cause explains it"]

@@ -18,13 +18,13 @@ Called = tuple[tuple[Any, ...], dict[str, Any]]
 _SPEC = re.compile(r"(?:(\w+)\s*[=:]\s*)?(float|int|bool)\d*\s*\[([\d,\s]*)\](?:\s*<\s*(\d+))?")
 
 
-def slotted(inputs: Any) -> tuple[dict[str, np.ndarray], Called]:
+def slotted(inputs: Any, seed: int = 0, step: int = 0) -> tuple[dict[str, np.ndarray], Called]:
     """The arrays of `inputs` by name, and the call with a Slot where each stood.
 
     inputs   a tuple or list of positional arguments, a dict of named ones, an array, or a text
              (see `drawn`); what is no array (a flag, None) stays as it is
     """
-    inputs = drawn(inputs) if isinstance(inputs, str) else inputs
+    inputs = drawn(inputs, seed, step) if isinstance(inputs, str) else inputs
     arrays: dict[str, np.ndarray] = {}
     if isinstance(inputs, Mapping):
         return arrays, ((), {str(k): _slots(v, str(k), arrays) for k, v in inputs.items()})
@@ -62,10 +62,13 @@ def as_numpy(value: Any, name: str) -> np.ndarray:
     return representable(value)
 
 
-def drawn(text: str, seed: int = 0) -> dict[str, np.ndarray] | tuple[np.ndarray, ...]:
+def drawn(
+    text: str, seed: int = 0, step: int = 0
+) -> dict[str, np.ndarray] | tuple[np.ndarray, ...]:
     """Arrays for "float32[2,3,32,32], int64[2,16]<100": N(0.25, 1), integers below a bound.
 
-    Names make them named arguments: "ids=int64[2,16]<100, mask=bool[2,16]".
+    Names make them named arguments: "ids=int64[2,16]<100, mask=bool[2,16]". Each step of a
+    training has its own.
     """
     found: dict[str, np.ndarray] = {}
     named, rest = 0, text
@@ -73,7 +76,8 @@ def drawn(text: str, seed: int = 0) -> dict[str, np.ndarray] | tuple[np.ndarray,
         name, kind, sizes, bound = match.groups()
         named += name is not None
         shape = tuple(int(n) for n in sizes.replace(" ", "").split(",") if n)
-        rng = generator(seed, "input", name or str(place))
+        words = [name or str(place), *([f"step {step}"] if step else [])]
+        rng = generator(seed, "input", *words)
         if kind == "float":
             values = representable(rng.normal(0.25, 1.0, shape))
         elif kind == "int":
