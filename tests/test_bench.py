@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
+import os
 import platform
 import re
 import time
@@ -120,6 +121,17 @@ class TestRounds:
         assert "rounds: output/0: off by 4e-06" in markdown(
             [figures.document([figures.result(troubled, PLAN)], PLAN)]
         )
+
+    @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux's")
+    def test_arms_of_one_thread_take_turns_on_one_core(self):
+        allowed = os.sched_getaffinity(0)
+        course = course_of(fake("torch-eager"), fake("slow", "takes 2"))
+        assert course.core == max(allowed)
+        assert os.sched_getaffinity(0) == allowed
+        with Worker(fake("torch-eager"), "cpu") as worker:
+            worker.ask("pin", course.core)
+            assert worker.ask("call", "test_bench_fakes:cores") == {course.core}
+        assert course_of(fake("torch-eager"), plan=replace(PLAN, threads=2)).core is None
 
     def test_rounds_take_turns_in_opposite_order(self):
         course = course_of(fake("torch-eager"), fake("slow", "takes 2", "jax"))

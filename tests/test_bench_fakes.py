@@ -85,6 +85,13 @@ def reference(job: Job, precisions: tuple[str, ...]) -> Reference:
     return Reference((), EXPECTED, twins, dict.fromkeys(precisions, EXPECTED))
 
 
+def cores() -> set[int]:
+    """On which any thread of this process may run."""
+    return set().union(
+        *(os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task"))
+    )
+
+
 def faults() -> int:
     """Pages faulted in for a block of 64 MiB that its thread had before: the worst of four."""
 

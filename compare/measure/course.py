@@ -104,6 +104,7 @@ class Course:
     canary   (wall, CPU) seconds, before the first round and after each
     until    of time.monotonic, when all must have ended
     short    whether rounds ended for that alone
+    core     on which all arms take turns, if they are of one thread of a CPU
     unheld   arms that were not begun, as memory does not hold them beside the others
     """
 
@@ -117,6 +118,7 @@ class Course:
     ceilings: dict[str, Any] = field(default_factory=dict)
     until: float = math.inf
     short: bool = False
+    core: int | None = None
     unheld: list[Arm] = field(default_factory=list)
 
     @property

@@ -37,6 +37,7 @@ def result(course: Course, plan: Plan) -> Result:
         "threads": plan.threads,
         "size": plan.size,
         "clock": plan.clock,
+        "core": course.core,
         "flops": workload.flops,
         "samples": workload.samples,
         "tokens": list(workload.tokens) if workload.tokens else None,

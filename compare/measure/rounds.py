@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -42,13 +43,32 @@ def run(
     try:
         prepare(course, plan, say)
         began = time.perf_counter()
-        _warm_up(course, plan, say)
-        _rounds(course, plan, say)
-        course.after_compile = time.perf_counter() - began
-        _afterwards(course, plan)
+        with _on_one_core(course, plan):
+            _warm_up(course, plan, say)
+            _rounds(course, plan, say)
+            course.after_compile = time.perf_counter() - began
+            _afterwards(course, plan)
     finally:
         course.stop()
     return course
+
+
+@contextlib.contextmanager
+def _on_one_core(course: Course, plan: Plan) -> Iterator[None]:
+    """Arms of one thread take turns on one core, and the canary with them: to move from core
+    to core costs a step its caches. What compiles has had all of them."""
+    allowed = getattr(os, "sched_getaffinity", lambda _: set())(0)
+    if plan.clock != "cpu" or not allowed:
+        yield
+        return
+    core = course.core = max(allowed)  # the first has most interrupts
+    for runner in course.live:
+        runner.ask("pin", core, seconds=course.patience(plan))
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def _warm_up(course: Course, plan: Plan, say: Callable[[str], object]) -> None:

@@ -92,6 +92,13 @@ def keep_memory() -> bool:
     return bool(tell(_TRIM, 2**31 - 1) and tell(_MAPPED, 0) and tell(_ARENAS, 1))
 
 
+def pin(core: int) -> None:
+    """Lets all threads of this process run on `core` alone, where the system can do that."""
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            os.sched_setaffinity(int(thread), {core})
+
+
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
@@ -133,6 +140,10 @@ class Desk:
 
     def agreement(self) -> dict[str, np.ndarray]:
         return thinned(self.prepared.agreement())
+
+    def pin(self, core: int) -> None:
+        """Every thread onto one core; those it starts from now on too."""
+        pin(core)
 
     def blocks(self, steps: int, count: int) -> list[timing.Block]:
         return [timing.block(self.prepared, steps) for _ in range(count)]

@@ -173,7 +173,8 @@ def notes(one: Result) -> list[str]:
     """The noise floor, the clock, how rounds ended, the canary, ceilings: a sentence each."""
     said = [*noise(one)]
     clock = "CPU time of one thread" if one["clock"] == "cpu" else "the wall's clock"
-    said.append(f"Times are of {clock}; rounds ended: {one['ended']}.")
+    where = f", all on core {one['core']}" if one.get("core") is not None else ""
+    said.append(f"Times are of {clock}{where}; rounds ended: {one['ended']}.")
     canary = one["canary"]
     if canary:
         slow, worst = (canary[name] / canary["quiet"] for name in ("median", "worst"))
