@@ -364,22 +364,34 @@ def test_the_second_wait_fetches_one_number(side, monkeypatch):
     """A large result's way to the host was taken for work that nobody had waited for."""
     import torch
 
-    from compare.measure import jax_arm
+    from compare.measure import jax_arm, jax_knobs, torch_knobs
     from compare.measure.job import Job
     from compare.measure.torch_arm import make
     from compare.run import torch_side
 
+    for knobs_of in (jax_knobs, torch_knobs):  # this process is not an arm's
+        monkeypatch.setattr(knobs_of, "turn", lambda job: None)
     workload = next(one for one in workloads("tiny") if "conv 1x1" in one.name)
     arm = next(one for one in arms(None, "cpu") if one.side == side)
     job = Job(workload, arm, "float32", "cpu")
     job = replace(job, leaves=tuple(torch_side.leaves(workload.pair)))
     one = (make if side == "torch" else jax_arm.make)(job)
     fetched = []
-    asarray = np.asarray
-    monkeypatch.setattr(jax_arm.np, "asarray", lambda x: fetched.append(x.size) or asarray(x))
     cpu = torch.Tensor.cpu
-    monkeypatch.setattr(torch.Tensor, "cpu", lambda x: fetched.append(x.numel()) or cpu(x))
+
+    class Watched:
+        """NumPy as jax_arm sees it, and no one else: what it takes to the host is counted."""
+
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def asarray(self, values):
+            fetched.append(values.size)
+            return np.asarray(values)
+
     one.step()
+    monkeypatch.setattr(jax_arm, "np", Watched())
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda x: fetched.append(x.numel()) or cpu(x))
     one.settle()
     assert fetched == [1]
 
