@@ -129,7 +129,7 @@ class TestRounds:
         assert course.core == max(allowed)
         assert os.sched_getaffinity(0) == allowed
         with Worker(fake("torch-eager"), "cpu") as worker:
-            worker.ask("pin", course.core)
+            worker.ask("call", rounds.PIN, course.core)
             assert worker.ask("call", "test_bench_fakes:cores") == {course.core}
         assert course_of(fake("torch-eager"), plan=replace(PLAN, threads=2)).core is None
 

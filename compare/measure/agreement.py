@@ -53,7 +53,6 @@ class Agreement:
     """`gap` and `bound` of the array that came nearest to its bound, or is farthest beyond.
 
     says        why it does not agree, or only on a second look (second_look.py)
-
     precision   whose rounding is allowed for
     """
 
@@ -81,7 +80,7 @@ def agree(
     `reference` has some entries only.
     """
     nearest, nearness, seen = Agreement(True), -1.0, []
-    tops = {name: _top(values) for name, values in reference.items()}
+    tops = {name: largest_of(values) for name, values in reference.items()}
     tops |= {name: float(top) for name, top in (largest or {}).items()}
     usual = _usual(reference, twin, tops)
     if own is None or _usual(reference, own, tops) > FAR * max(UNIT[precision], usual):
@@ -115,7 +114,8 @@ def agree(
     )
 
 
-def _top(values: np.ndarray) -> float:
+def largest_of(values: np.ndarray) -> float:
+    """max|values| of the finite ones."""
     values = np.asarray(values, np.float64)
     return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 

@@ -27,6 +27,7 @@ AFTERWARDS = 10.0
 FEWEST = 12
 """Rounds that are run in any case: an interval of fewer is wide, and a warm-up weighs more."""
 CALLS = 30
+PIN = "compare.measure.worker:pin"
 MOST_STEPS = 1_000_000
 
 
@@ -63,7 +64,7 @@ def _on_one_core(course: Course, plan: Plan) -> Iterator[None]:
         return
     core = course.core = max(allowed)  # the first has most interrupts
     for runner in course.live:
-        runner.ask("pin", core, seconds=course.patience(plan))
+        runner.ask("call", PIN, core, seconds=course.patience(plan))
     os.sched_setaffinity(0, {core})
     try:
         yield

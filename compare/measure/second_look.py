@@ -17,10 +17,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from compare.judge.agree import error
 from compare.judge.thresholds import CARE_BITS, FLOAT64_MARGIN
-from compare.measure.agreement import Agreement, Arrays
+from compare.measure.agreement import Agreement, Arrays, largest_of
 from compare.measure.arms import UNIT
 from compare.measure.course import Plan
 from compare.measure.job import Job, Reference
@@ -61,18 +60,10 @@ def remaining(
     for name, expected in reference.items():
         if name not in found:
             continue
-        top = float(largest.get(name, np.abs(expected).max(initial=0.0)))
-        rounded = max(_apart(found[name], expected), _apart(own.get(name, expected), expected))
-        gap, allowed = _apart(wide.get(name), expected), max(top, rounded / unit)
+        top = float(largest.get(name, largest_of(expected)))
+        values = (found[name], own.get(name, expected), wide.get(name))
+        off, torchs_off, gap = (error(one, expected, 1.0) for one in values)
+        allowed = max(top, off / unit, torchs_off / unit)
         if not gap <= FLOAT64_MARGIN * exact * allowed:
             return f"{name} is off by {gap / top if top else gap:.2g}"
     return ""
-
-
-def _apart(values: Any, expected: np.ndarray) -> float:
-    """max|values - expected|, of finite places; inf where there is nothing to compare."""
-    if values is None or np.shape(values) != expected.shape:
-        return np.inf
-    both = np.isfinite(values) & np.isfinite(expected)
-    gaps = np.abs(np.asarray(values, np.float64) - expected)
-    return float(np.max(gaps, where=both, initial=0.0))

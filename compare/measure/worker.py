@@ -93,7 +93,7 @@ def keep_memory() -> bool:
 
 
 def pin(core: int) -> None:
-    """Lets all threads of this process run on `core` alone, where the system can do that."""
+    """Lets all threads of this process, and what they start, run on `core` alone."""
     for thread in os.listdir("/proc/self/task"):
         with contextlib.suppress(OSError):  # a thread that has just ended
             os.sched_setaffinity(int(thread), {core})
@@ -140,10 +140,6 @@ class Desk:
 
     def agreement(self) -> dict[str, np.ndarray]:
         return thinned(self.prepared.agreement())
-
-    def pin(self, core: int) -> None:
-        """Every thread onto one core; those it starts from now on too."""
-        pin(core)
 
     def blocks(self, steps: int, count: int) -> list[timing.Block]:
         return [timing.block(self.prepared, steps) for _ in range(count)]
