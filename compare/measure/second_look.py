@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from compare.judge.agree import error
 from compare.judge.thresholds import CARE_BITS, FLOAT64_MARGIN
 from compare.measure.agreement import Agreement, Arrays, largest_of
@@ -63,7 +65,7 @@ def remaining(
         top = float(largest.get(name, largest_of(expected)))
         values = (found[name], own.get(name, expected), wide.get(name))
         off, torchs_off, gap = (error(one, expected, 1.0) for one in values)
-        allowed = max(top, off / unit, torchs_off / unit)
+        allowed = max(top, *(one / unit for one in (off, torchs_off) if np.isfinite(one)))
         if not gap <= FLOAT64_MARGIN * exact * allowed:
             return f"{name} is off by {gap / top if top else gap:.2g}"
     return ""
