@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from compare.bench import bench
 from compare.cases.case import Case, draw
-from compare.measure import figures, knobs, prepare, rounds, timing
+from compare.measure import figures, knobs, rounds, timing
 from compare.measure.agreement import agree
 from compare.measure.arms import ARMS, COLUMNS, UnknownArm, arms, refused
 from compare.measure.knobs import KNOBS, Manifest, differences
@@ -180,14 +180,6 @@ class TestWorkers:
             words, _ = worker.ask("call", "compare.measure.knobs:shared", "cpu", "float32")
         assert words["host memory"] == "kept"
         assert knobs.shared("cpu", "float32")[0]["host memory"] == "as the system does"
-
-    def test_no_arm_is_started_that_memory_is_too_small_for(self, monkeypatch):
-        first = rounds.Runner(fake("torch-eager"), facts={"prepared_peak": 10 * 2**30})
-        course = rounds.Course(FAKE, "float32", [first, rounds.Runner(fake("slow"))])
-        monkeypatch.setattr(prepare, "_available", lambda: 10.5 * 2**30)
-        assert "10.5 GiB is free, an arm before it took 10.0" in prepare._too_little(course)
-        monkeypatch.setattr(prepare, "_available", lambda: 12.0 * 2**30)
-        assert not prepare._too_little(course)
 
     def test_the_environment_is_there_before_any_import(self):
         with Worker(fake("torch-eager"), "cpu", threads=1) as worker:

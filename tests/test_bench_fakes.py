@@ -42,10 +42,14 @@ class Clock:
 
 
 def make(job: Job) -> Prepared:
-    """The fake of `job.arm.mode`: "takes N" (milliseconds), or a fault."""
+    """The fake of `job.arm.mode`: "takes N" (milliseconds), or a fault; "crowded FILE" is
+    killed where there is no such file yet."""
     verb, _, amount = job.arm.mode.partition(" ")
     clock, held = Clock(), []
-    takes = int(float(amount or 1) * MILLISECOND)
+    if verb == "crowded" and not os.path.exists(amount):
+        os.close(os.open(amount, os.O_CREAT))
+        os.kill(os.getpid(), signal.SIGKILL)
+    takes = MILLISECOND if verb == "crowded" else int(float(amount or 1) * MILLISECOND)
     count = itertools.count()
 
     def step() -> None:

@@ -105,7 +105,7 @@ class Course:
     until    of time.monotonic, when all must have ended
     short    whether rounds ended for that alone
     core     on which all arms take turns, if they are of one thread of a CPU
-    unheld   arms that were not begun, as memory does not hold them beside the others
+    unheld   arms that were not prepared, as memory did not hold them beside others
     """
 
     workload: Workload

@@ -7,6 +7,7 @@ column, whose two arms are in one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from compare.measure import figures
 from compare.measure.arms import AGAIN, BASELINE, COLUMNS, Arm
@@ -15,13 +16,16 @@ from compare.measure.figures import Result
 
 
 def run_all(
-    run: Callable[[Sequence[Arm]], Course], arms: Sequence[Arm], plan: Plan
+    run: Callable[[Sequence[Arm], Plan], Course], arms: Sequence[Arm], plan: Plan
 ) -> tuple[Result, Course]:
-    """The result of all `arms`, in as many runs as memory asks for; the last run."""
-    course = run(arms)
+    """The result of all `arms`, in as many runs as memory asks for; the last run.
+
+    From the second run on one arm compiles at a time: what it takes is not known beforehand.
+    """
+    course = run(arms, plan)
     found, left, groups = figures.result(course, plan), course.unheld, 1
     while left and not course.cut:
-        course = run(beside(left, arms))
+        course = run(beside(left, arms), replace(plan, jobs=1))
         found, groups = joined(found, figures.result(course, plan)), groups + 1
         if len(course.unheld) >= len(left):
             break  # what is left does not fit in beside the baseline alone

@@ -9,17 +9,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from compare.measure.agreement import agree
 from compare.measure.arms import INDUCTOR, Arm, arithmetic, lacks
 from compare.measure.course import Course, Plan, Runner
-from compare.measure.job import Job, Reference
+from compare.measure.job import Arrays, Job, Reference
+from compare.measure.room import Room
 from compare.measure.second_look import looked_again
 from compare.measure.workers import Lost, Worker
 
-ROOM = 1.1
-"""An arm is started where this times the most that one before it took is free."""
+PEAK = "compare.measure.worker:peak"
 
 
 @contextlib.contextmanager
@@ -47,49 +48,76 @@ def prepare(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
     with the thread that made them."""
     name = f"{course.workload.name}, {course.precision}"
     say(f"{name}: torch in float64")
-    known = _reference(course, plan)
+    known, taken = _reference(course, plan)
     for runner in course.runners:
         if why := lacks(runner.arm, course.workload):
             runner.out("unsupported", why)
         else:
             runner.worker = Worker(runner.arm, plan.device, plan.threads, plan.probes)
     live = course.live
+    stage = Preparation(course, plan, known, Room(taken), lambda said: say(f"{name}: {said}"))
+    stage.say(f"{len(live)} arms start")
+    _each(stage.ready, live, max(plan.together, os.cpu_count() or 1), course)
+    _each(stage.prepare, live, plan.together, course)
 
-    def ready(runner: Runner) -> None:
-        made = (runner.arm.make, runner.arm.side)
-        runner.ask("ready", *made, seconds=course.patience(plan))
 
-    def prepared(runner: Runner) -> None:
-        say(f"{name}: {runner.arm.name} compiles")
-        if why := _too_little(course):
-            course.unheld.append(runner.arm)
-            runner.out("memory", why)
-            return
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to each arm of a workload before the clock runs."""
+
+    course: Course
+    plan: Plan
+    known: Reference
+    room: Room
+    say: Callable[[str], object]
+
+    def ready(self, runner: Runner) -> None:
+        """Its process is there, with what the arm imports."""
+        self._ask(runner, "ready", runner.arm.make, runner.arm.side)
+
+    def prepare(self, runner: Runner) -> None:
+        """It is compiled and has agreed, or it is out; what memory did not hold beside other
+        arms is left for a group of fewer."""
+        with self.room.one_more() as little:
+            if little:
+                runner.out("memory", little)
+            else:
+                self.say(f"{runner.arm.name} compiles")
+                self._compile(runner)
+        others = [one for one in self.course.live if one is not runner]
+        if little or (runner.kind in ("memory", "killed") and others):
+            self.course.unheld.append(runner.arm)
+
+    def _compile(self, runner: Runner) -> None:
+        plan, course = self.plan, self.course
         job = Job(course.workload, runner.arm, course.precision, plan.device, plan.threads,
-                  known.leaves, plan.seed)  # fmt: skip
-        answer = runner.ask("prepare", job, seconds=course.patience(plan))
+                  self.known.leaves, plan.seed)  # fmt: skip
+        answer = self._ask(runner, "prepare", job)
         if answer is None:
             return
         runner.facts, runner.manifest = answer
-        found = runner.ask("agreement", seconds=course.patience(plan))
+        found = self._ask(runner, "agreement")
         if found is None:
             return
-        peak = runner.ask("call", "compare.measure.worker:peak", seconds=course.patience(plan))
-        runner.facts["agreed_peak"] = peak or 0
-        allowed = arithmetic(runner.arm, course.precision, plan.device)
-        mode = course.workload.mode
+        runner.facts["agreed_peak"] = self._ask(runner, "call", PEAK) or 0
+        self.room.took(max(runner.facts.get("prepared_peak", 0), runner.facts["agreed_peak"]))
+        self._agree(runner, job, found)
+
+    def _agree(self, runner: Runner, job: Job, found: Arrays) -> None:
+        known, allowed = self.known, arithmetic(runner.arm, job.precision, job.device)
+        mode = job.workload.mode
         others = known.twins[allowed], allowed, mode, known.own[allowed], known.largest
         judged = replace(agree(found, known.arrays, *others), precision=allowed)
         if not judged.agrees:
-            say(f"{name}: {runner.arm.name} in float64")
-            judged = looked_again(judged, found, job, known, plan, course.patience(plan))
+            self.say(f"{runner.arm.name} in float64")
+            patience = self.course.patience(self.plan)
+            judged = looked_again(judged, found, job, known, self.plan, patience)
         runner.agreement = judged
-        if not runner.agreement.agrees:
-            runner.out("different", f"it does not compute the same: {runner.agreement.says}")
+        if not judged.agrees:
+            runner.out("different", f"it does not compute the same: {judged.says}")
 
-    say(f"{name}: {len(live)} arms start")
-    _each(ready, live, max(plan.together, os.cpu_count() or 1), course)
-    _each(prepared, live, plan.together, course)
+    def _ask(self, runner: Runner, verb: str, *arguments: Any) -> Any:
+        return runner.ask(verb, *arguments, seconds=self.course.patience(self.plan))
 
 
 def _each(
@@ -110,35 +138,14 @@ def _each(
     pool.shutdown()
 
 
-def _too_little(course: Course) -> str:
-    """ "" if there is memory for one more arm, as far as those before it tell."""
-    peaks = ("prepared_peak", "agreed_peak")
-    most = max(runner.facts.get(name, 0) for runner in course.runners for name in peaks)
-    free = _available()
-    if free is None or free > ROOM * most:
-        return ""
-    return (
-        f"out of memory: {free / 2**30:.1f} GiB is free, an arm before it took "
-        f"{most / 2**30:.1f}"
-    )
-
-
-def _reference(course: Course, plan: Plan) -> Reference:
-    """torch's eager runs, in a process that is gone before any timing. Raises Lost."""
+def _reference(course: Course, plan: Plan) -> tuple[Reference, float]:
+    """torch's eager runs, in a process that is gone before any timing, and the bytes that it
+    took at its peak. Raises Lost."""
     arm = course.runners[0].arm
     threads = os.cpu_count() or 1
     with Worker(arm, plan.device, threads) as worker:
         job = Job(course.workload, arm, course.precision, plan.device, threads, seed=plan.seed)
         needed = {arithmetic(r.arm, course.precision, plan.device) for r in course.runners}
         asked = (plan.reference, job, tuple(sorted(needed)))
-        return worker.ask("call", *asked, seconds=course.patience(plan))
-
-
-def _available() -> float | None:
-    """Bytes that processes may still take; None where the system does not tell."""
-    try:
-        with open("/proc/meminfo") as lines:
-            held = next(line for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return None
-    return int(held.split()[1]) * 1024.0
+        found = worker.ask("call", *asked, seconds=course.patience(plan))
+        return found, worker.ask("call", PEAK, seconds=course.patience(plan))

@@ -218,6 +218,6 @@ def _extra(course: Course, runner: Runner, plan: Plan, verb: str, *arguments: An
         return runner.worker.ask(verb, *arguments, seconds=course.patience(plan))
     except Lost as error:
         runner.facts[f"no {verb}"] = f"{error.kind}: {error}"
-        if error.kind in ("died", "hung"):
+        if error.kind in ("killed", "died", "hung"):
             runner.worker = None
         return None

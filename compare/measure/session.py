@@ -97,7 +97,7 @@ def _one(
 ) -> tuple[Result, bool]:
     """Its result, and whether time ran out."""
 
-    def by(arms: Sequence[Arm]) -> Course:
+    def by(arms: Sequence[Arm], plan: Plan) -> Course:
         return run(item.workload, item.precision, arms, plan, say, until)
 
     try:

@@ -20,7 +20,8 @@ GRACE = 3.0
 
 
 class Lost(RuntimeError):
-    """A worker did not do what was asked; `kind` is error, memory, unsupported, died, hung."""
+    """A worker did not do what was asked; `kind` is error, memory, unsupported, died, hung, or
+    killed: by signal 9, which the system sends where memory runs out."""
 
     def __init__(self, kind: str, says: str) -> None:
         super().__init__(says)
@@ -28,7 +29,7 @@ class Lost(RuntimeError):
 
 
 class Worker:
-    """One process of one arm. `ask` raises Lost; after died and hung the process is gone."""
+    """One process of one arm. `ask` raises Lost; killed, died and hung: the process is gone."""
 
     def __init__(self, arm: Arm, device: str, threads: int = 1, probes: str = "") -> None:
         """`probes`: a folder of what torch.compile keeps, which its cache begins with."""
@@ -62,7 +63,8 @@ class Worker:
             self.process.join(5)
             said, code = self._last_words(), self.process.exitcode
             self.stop()
-            raise Lost("died", ending(code) + (f"; it said: {said}" if said else "")) from None
+            kind = "killed" if code == -signal.SIGKILL else "died"
+            raise Lost(kind, ending(code) + (f"; it said: {said}" if said else "")) from None
         self.idle = True
         if isinstance(answer, Failed):
             raise Lost(answer.kind, answer.says)
