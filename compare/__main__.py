@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compare.atlas import atlas
-from compare.bench import bench, report
+from compare.bench import bench
+from compare.bench_report import report
 from compare.calibrate import calibrate
 from compare.command import fail, write_results
 from compare.data import data

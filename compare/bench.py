@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import math
 import signal
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from compare.command import fail
 from compare.measure.environment import Device
 from compare.options import Out, Resume, Seed
+from compare.port.options import (
+    Batches,
+    JaxInputs,
+    Layout,
+    Losses,
+    MapFile,
+    Optimizers,
+    Outputs,
+    OwnInputs,
+    OwnJax,
+    OwnTorch,
+    Train,
+    names_of,
+    pairs_of,
+)
+
+if TYPE_CHECKING:
+    from compare.measure.course import Plan
+    from compare.measure.session import Item
 
 
 def bench(
+    torch: OwnTorch = "",
+    jax: OwnJax = "",
+    inputs: OwnInputs = "",
     workload: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,54 +81,107 @@ def bench(
     trace: Annotated[
         bool, typer.Option("--trace", help="Also write Chrome/Perfetto traces of a few steps.")
     ] = False,
+    train: Train = False,
+    weights: Annotated[
+        str, typer.Option(help="Of your own pair: drawn, or torch's own carried over.")
+    ] = "drawn",
+    map_file: MapFile = None,
+    layout: Layout = "",
+    output: Outputs = None,
+    jax_inputs: JaxInputs = "",
+    optimizers: Optimizers = "",
+    losses: Losses = "",
+    batches: Batches = "",
 ) -> None:
     """Time torch against JAX: ratios with their intervals, rates, compile times, memory.
+
+    portbench bench --torch models:Net --jax port:make --inputs "float32[32,3,64,64]"
+
+    Without a pair of your own the shipped workloads are timed. Of yours a call and a call with
+    every gradient are, and with --optimizers a step of training; dropout is set aside.
 
     Writes bench.json (raw samples and knobs with it) to --out after each workload, bench.md
     and bench.html at the end. Exit status: 0 all arms ran and agreed, 1 one did not, 2 wrong
     use, 3 stopped before the end.
     """
-    from rich.console import Console
 
     from compare.measure.course import Plan
-    from compare.measure.figures import NotResults, Result, document
-    from compare.measure.prepare import probes
-    from compare.measure.session import held, items, session, troubles
-    from compare.measure.workloads import SIZES, workloads
-    from compare.report.bench import summary
 
-    began, where = time.monotonic(), device.value
+    where = device.value
     size = size or {"cpu": "cpu"}.get(where, "gpu")
-    if size not in SIZES:
-        fail(f"--size must be one of {', '.join(SIZES)}, got {size!r}")
-    names, precisions = _split(arms), _split(precision)
-    _checked(precisions, where)
+    precisions = _split(precision)
+    _checked(size, precisions, where)
     profiles = str(out / "traces") if trace else ""
     plan = Plan(
-        size,
-        where,
-        threads,
-        budget,
-        ci / 100,
-        limit=limit,
-        jobs=jobs,
-        seed=seed,
+        size, where, threads, budget, ci / 100, limit=limit, jobs=jobs, seed=seed,
         trace=profiles,
-    )
+    )  # fmt: skip
+    own = None
+    if torch or jax or inputs:
+        from compare.port.bench import Asked
+
+        if not (torch and jax and inputs):
+            fail("--torch, --jax and --inputs go together")
+        own = Asked(
+            torch, jax, inputs, train, weights, map_file, layout, tuple(pairs_of(output) or ()),
+            tuple(names_of(jax_inputs) or ()), optimizers, losses, batches, seed,
+        )  # fmt: skip
+    elif train or optimizers or losses or batches or map_file or layout or output or jax_inputs:
+        fail("these are of a pair of your own: name it by --torch, --jax and --inputs")
+    with tempfile.TemporaryDirectory(prefix="portbench-") as folder:
+        todo, plan = _todo(own, folder, plan, precisions, workload, _split(arms))
+        _timed(todo, plan, out, resume, until)
+
+
+def _todo(
+    own: Any,
+    folder: str,
+    plan: Plan,
+    precisions: list[str],
+    texts: list[str] | None,
+    names: list[str],
+) -> tuple[list[Item], Plan]:
+    """What is to be timed; or it is listed, and that was all."""
+    from compare.measure.session import items
+    from compare.measure.workers import Lost
+    from compare.measure.workloads import workloads
+    from compare.run.port.errors import PortError
+
     try:
-        if workload == ["list"]:
-            print("\n".join(one.name for one in workloads(size)))
-            return
         if names == ["list"]:
-            _list_arms(where)
-            return
-        todo = items(plan, precisions, workload, names)
-        results: list[Result] = held(out, plan) if resume else []
-    except (LookupError, NotResults) as error:
+            _list_arms(plan.device)
+            raise typer.Exit
+        if own is None:
+            if texts == ["list"]:
+                print("\n".join(one.name for one in workloads(plan.size)))
+                raise typer.Exit
+            return items(plan, precisions, texts, names), plan
+        from compare.port import bench as port
+
+        todo, notes = port.items(own, folder, precisions, names, plan.device, texts or ())
+    except (LookupError, PortError, Lost) as error:
         fail(str(error))
-    console = Console()
+    for note in notes:
+        print(f"note: {note}")
+    return todo, replace(plan, reference=port.REFERENCE)
+
+
+def _timed(todo: list[Item], plan: Plan, out: Path, resume: bool, until: float) -> None:
+    """Times `todo` into `out`, and exits."""
+    from rich.console import Console
+
+    from compare.bench_report import pages
+    from compare.measure.figures import NotResults, Result, document
+    from compare.measure.prepare import probes
+    from compare.measure.session import held, session, troubles
+    from compare.report.bench import summary
+
+    began, console, stopped = time.monotonic(), Console(), False
+    try:
+        results: list[Result] = held(out, plan) if resume else []
+    except NotResults as error:
+        fail(str(error))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stopped = False
     try:
         with (
             console.status("") as live,
@@ -127,7 +203,7 @@ def bench(
     except OSError as error:
         fail(f"can't write to {out}: {error.strerror or error}")
     if results:
-        _pages(out / "bench.html", [document(results, plan)])
+        pages(out / "bench.html", [document(results, plan)])
         console.print(f"results: {out / 'bench.html'}, and .md and .json beside it")
     status = 1 if any(troubles(one) for one in results) else 0
     raise typer.Exit(3 if stopped else status)
@@ -137,9 +213,12 @@ def _split(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _checked(precisions: list[str], device: str) -> None:
+def _checked(size: str, precisions: list[str], device: str) -> None:
     from compare.measure.arms import PRECISIONS, refused
+    from compare.measure.workloads import SIZES
 
+    if size not in SIZES:
+        fail(f"--size must be one of {', '.join(SIZES)}, got {size!r}")
     if not precisions:
         fail(f"--precision names none of {', '.join(PRECISIONS)}")
     for name in precisions:
@@ -153,40 +232,3 @@ def _list_arms(device: str) -> None:
     for arm in ARMS:
         if device in arm.devices:
             print(f"{arm.name:<28}{arm.mode}, {arm.tuning}")
-
-
-def _pages(page: Path, documents: list[dict]) -> None:
-    """The HTML page, and the same as Markdown beside it."""
-    from compare.report.bench import markdown
-    from compare.report.bench_page import write_page
-
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.with_suffix(".md").write_text(markdown(documents))
-        write_page(page, documents)
-    except OSError as error:
-        fail(f"can't write to {page.parent}: {error.strerror or error}")
-
-
-def report(
-    files: Annotated[
-        list[Path], typer.Argument(help="bench.json of portbench bench; a folder that has one.")
-    ],
-    out: Annotated[
-        Path, typer.Option(help="The page to write; the same as .md beside it.")
-    ] = Path("out/bench/report.html"),
-) -> None:
-    """Merge results of several machines into one page; of the same figure the later counts.
-
-    Exit status: 0 written, 2 wrong use.
-    """
-    from compare.measure.figures import NotResults, load
-
-    if out.suffix != ".html":
-        fail(f"--out must end in .html, got {out}")
-    try:
-        documents = [load(path) for path in files]
-    except NotResults as error:
-        fail(str(error))
-    _pages(out, documents)
-    print(out)

@@ -201,6 +201,17 @@ class TestTiming:
         cheapest = min(timing.block(one, 100_000).cpu for _ in range(5))
         assert cheapest / 100_000 < 2e-6
 
+    @pytest.mark.parametrize(("left", "late"), [(0, 0.0), (7, 7e-3)])
+    def test_what_a_second_wait_takes_without_work_is_none_left(self, left, late):
+        """A wait takes 2 ms of itself, and the milliseconds that are left."""
+        clock, queue = [0], [left]
+
+        def settle():
+            clock[0] += (2 + queue.pop() if queue else 2) * 10**6
+
+        one = timing.Prepared(timing.nothing, settle=settle, wall=lambda: clock[0])
+        assert timing.block(one, 1).late == pytest.approx(late)
+
     @pytest.mark.parametrize(
         ("late", "twice", "says"),
         [(0.0, 0.02, ""), (0.005, 0.02, "a second wait"), (0.0, 0.0101, "no work is done")],
@@ -442,7 +453,7 @@ class TestCommand:
         assert len(figures.merged([whole, whole])) == 1
 
     def test_results_of_two_machines_are_one_page(self, tmp_path, troubled):
-        from compare.bench import report
+        from compare.bench_report import report
 
         document = figures.document([figures.result(troubled, PLAN)], PLAN)
         for name, processor in (("a", "one chip"), ("b", "another chip")):

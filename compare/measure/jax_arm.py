@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -16,12 +16,15 @@ from compare.measure.jax_step import Step, layer, model, training
 from compare.measure.job import Arrays, Job
 from compare.measure.timing import Prepared
 
+Kinds = Mapping[str, Callable[[Job], Step]]
+"""By mode what makes a step of it."""
+KINDS: Kinds = {"forward": layer, "gradient": layer, "inference": model, "train": training}
 
-def make(job: Job) -> Prepared:
+
+def make(job: Job, kinds: Kinds = KINDS) -> Prepared:
     """`job`, compiled and run once."""
     jax_knobs.turn(job)
-    kinds: dict[str, Callable[[Job], Step]] = {"inference": model, "train": training}
-    made = kinds.get(job.workload.mode, layer)(job)
+    made = kinds[job.workload.mode](job)
     run = Run(made, job)
     run.touched()
     return Prepared(
@@ -29,7 +32,7 @@ def make(job: Job) -> Prepared:
         sync=run.sync,
         settle=run.touched,
         agreement=run.agreement,
-        manifest=lambda: jax_knobs.read(job),
+        manifest=lambda: jax_knobs.read(job, made.words),
         facts=run.facts,
         warm=run.again,
         feed=lambda: jax.block_until_ready(jax.device_put(made.host)),
@@ -45,14 +48,19 @@ def _first(values: jax.Array) -> jax.Array:
 
 
 class Run:
-    """A Step in its process: compiled, holding what it carries."""
+    """A Step in its process: compiled, holding what it carries.
+
+    by_object   whether nnx.jit has a module to take; as shipped what is none is jitted as it is
+    """
 
     def __init__(self, made: Step, job: Job) -> None:
         self.made, self.job = made, job
+        bare = made.module is None and job.arm.tuning == "shipped"
+        self.by_object = job.arm.mode == "nnx.jit" and not bare
         self.given = jax.block_until_ready(jax.device_put(made.host))
         self.carry, self.last = made.start(), None
         self.facts: dict[str, Any] = {}
-        if job.arm.mode == "nnx.jit":
+        if self.by_object:
             # Only a training's module is anew at each step; a layer's is given again.
             donates = job.arm.tuning != "shipped" and job.workload.mode == "train"
             began = time.perf_counter()
@@ -95,7 +103,7 @@ class Run:
 
     def _held(self) -> Any:
         """What is carried, as arrays: an object's state where it is one."""
-        if self.job.arm.mode != "nnx.jit":
+        if not self.by_object:
             return self.carry
         return jax.tree.leaves(nnx.state(self.carry[0])), self.carry[1]
 
@@ -116,12 +124,12 @@ class Run:
     def agreement(self) -> Arrays:
         """One step from the givens; where it draws masks, by given ones in a second program."""
         made = self.made
-        if self.job.arm.mode == "nnx.jit":
+        if self.by_object:
             call, carry = made.by_object(False)
             carry, last = call(carry, self.given) if not made.masks else (carry, None)
             if last is not None:
                 return made.read(made.from_object(carry), last, self.given)
-        call = self.call if self.job.arm.mode != "nnx.jit" else jax.jit(made.call)
+        call = self.call if not self.by_object else jax.jit(made.call)
         if made.masks:
             call = jax.jit(lambda carry, given: made.call(carry, given, made.masks))
         carry, last = call(made.start(), self.given)
@@ -131,7 +139,7 @@ class Run:
         """Traced and compiled anew, with what the persistent cache holds."""
         jax.clear_caches()
         began = time.perf_counter()
-        if self.job.arm.mode == "nnx.jit":
+        if self.by_object:
             self.step()
             self.sync()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import jax
 
@@ -50,8 +51,8 @@ def turn(job: Job) -> None:
         jax.config.update("jax_default_prng_impl", "rbg")
 
 
-def read(job: Job) -> Manifest:
-    """What JAX's switches say now."""
+def read(job: Job, own: Mapping[str, str] | None = None) -> Manifest:
+    """What JAX's switches say now, and what the step itself knows (`own`)."""
     words, raw = shared(job.device, job.precision)
     workload, mode = job.workload, job.workload.mode
     whole, gpu = job.policy(PARTLY) == "whole", job.device == "cuda"
@@ -84,7 +85,7 @@ def read(job: Job) -> Manifest:
         "threads": _threads(job, flags),
     }
     readings |= {"backend": jax.default_backend(), "device": str(device.device_kind)}
-    return Manifest("jax", words, {**raw, **readings})
+    return Manifest("jax", {**words, **(own or {})}, {**raw, **readings})
 
 
 def _threads(job: Job, flags: str) -> str:

@@ -6,9 +6,9 @@ and optimizer state. Leaves cross by the table of compare/run/state.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,9 @@ class Step:
     start    what is carried into the first step, in fresh memory
     host     what each step is given, on the host
     read     arrays in torch's order, of (carry after a step, what it showed, given)
-    module   the module holding given leaves, to be an object of nnx.jit
+    module   makes the module holding given leaves, to be an object of nnx.jit; None: there is
+             none
+    words    of the manifest, what the step itself knows of its knobs
     """
 
     call: Callable[..., Any]
@@ -43,6 +45,7 @@ class Step:
     masks: dict[str, Any] = field(default_factory=dict)
     module: Any = None
     split: Callable[[Any, Any], Any] = lambda leaves, held: (leaves, held)
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def by_object(self, donated: bool) -> tuple[Callable[..., Any], Any]:
         """(call, carry) with a module for leaves, which nnx.jit takes apart at each call."""
@@ -96,6 +99,11 @@ class Leaves(jax_leaves.Leaves):
             rest[name] = jax.random.key(0) if key else jnp.zeros(var.shape, jnp.uint32)
         return params, rest
 
+    @property
+    def whole(self) -> Callable[[Mapping[str, Any]], Any] | None:
+        """What makes a module of arrays for nnx.jit to take; None where there is none."""
+        return self.merged
+
     def left(self, module: Any, rest: dict[str, Any]) -> dict[str, Any]:
         """`rest` as a call of the module left it, in the dtypes that it had."""
         now = values(nnx.state(module))
@@ -133,12 +141,27 @@ def layer(job: Job) -> Step:
     given, dtype = drawn(job), dtype_of(job)
     if job.arm.mode == "plain" and plain is not None:
         case = replace(case, jax=plain.target, init=dict(plain.arguments))
-    patterns = jax_side.input_patterns(case)
+    return called(job, case, given, Leaves(case, given, dtype) if case.is_class else None)
+
+
+class Held(Protocol):
+    """A module's leaves as a step has them: ours (Leaves), or those of a user's own model."""
+
+    def start(self) -> tuple[dict[str, Any], dict[str, Any]]: ...
+    def merged(self, arrays: Mapping[str, Any]) -> Any: ...
+    def left(self, module: Any, rest: dict[str, Any]) -> dict[str, Any]: ...
+    def told(self, kind: str, arrays: dict[str, Any]) -> Arrays: ...
+    @property
+    def whole(self) -> Callable[[Mapping[str, Any]], Any] | None: ...
+
+
+def called(job: Job, case: Case, given: Givens, leaves: Held | None) -> Step:
+    """The call of `case`: of a module by its `leaves`, or of a function, which has none."""
+    dtype, patterns = dtype_of(job), jax_side.input_patterns(case)
     inputs = {
         k: jax_leaves.cast(state.to_jax(v, patterns[k]), dtype) for k, v in given.inputs.items()
     }
     wanted = {k for k, v in given.inputs.items() if case.inputs[k].grad and v.dtype.kind == "f"}
-    leaves = Leaves(case, given, dtype) if case.is_class else None
     options = target.arguments(case, "jax")[1]
     function = None if leaves else target.resolve(case, "jax")
     params, rest = leaves.start() if leaves else ({}, {})
@@ -151,7 +174,8 @@ def layer(job: Job) -> Step:
             assert function is not None
             return target.flatten(function(**whole, **options)), {}
         module = leaves.merged({**given["rest"], **own, **masks})
-        outputs = target.flatten(module(*whole.values(), **options))
+        args, named = target.called(case, whole, "jax")
+        outputs = target.outputs(case, module(*args, **named, **options), "jax")
         return outputs, leaves.left(module, given["rest"])
 
     def call(carry: Any, given: dict, masks: dict | None = None) -> Any:
@@ -161,20 +185,17 @@ def layer(job: Job) -> Step:
 
         def of(own: dict, moving: dict) -> tuple[list, tuple]:
             outputs, left = forward(own, moving, given, masks or {})
-            return outputs, (outputs, left)
+            return [out for out in outputs if _floating(out)], (outputs, left)
 
         _, pull, (outputs, left) = jax.vjp(of, given["params"], moving, has_aux=True)
         return carry, (outputs, left, *pull(given["back"]))
 
     if gradient:
         outputs = jax.eval_shape(lambda g: forward(g["params"], g["inputs"], g, {})[0], host)
-        for i, out in enumerate(outputs):
-            names = jax_side.output_names(case, i, len(out.shape))
-            pattern = state.channels_last(names)
-            order = [pattern.split("->")[1].split().index(n) for n in names.split()]
-            shape = tuple(out.shape[k] for k in order) if order else out.shape
-            pulled = state.to_jax(cotangent(case, i, shape, job.seed), pattern)
-            host["back"].append(jax_leaves.cast(pulled, dtype))
+        backwards = [
+            pulled(job, case, i, out) for i, out in enumerate(outputs) if _floating(out)
+        ]
+        host["back"] = [jax_leaves.cast(one, dtype) for one in backwards]
 
     def read(carry: Any, shown: Any, given: Any) -> Arrays:
         outputs, left, *grads = shown
@@ -194,9 +215,22 @@ def layer(job: Job) -> Step:
     masks = {k: state.to_jax(v, patterns[k]) for k, v in given.masks.items()}
     made = Step(call, lambda: (), host, read, masks)
     if leaves is not None:
-        made.module = lambda: (leaves.merged({**params, **rest}), ())
-        made.call = _with_module(call)
+        made.call, whole = _with_module(call), leaves.whole
+        made.module = whole and (lambda: (whole({**params, **rest}), ()))
     return made
+
+
+def _floating(value: Any) -> bool:
+    return jnp.issubdtype(value.dtype, jnp.floating)
+
+
+def pulled(job: Job, case: Case, index: int, out: Any) -> np.ndarray:
+    """What is pulled back through output `index`, in JAX's layout."""
+    names = jax_side.output_names(case, index, len(out.shape))
+    pattern = state.channels_last(names)
+    order = [pattern.split("->")[1].split().index(n) for n in names.split()]
+    shape = tuple(out.shape[k] for k in order) if order else out.shape
+    return state.to_jax(cotangent(case, index, shape, job.seed), pattern)
 
 
 def _with_module(call: Callable[..., Any]) -> Callable[..., Any]:

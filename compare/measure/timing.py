@@ -62,7 +62,8 @@ class Prepared:
 @dataclass(frozen=True)
 class Block:
     """Of `steps` steps: seconds on the wall and of CPU, of the launches alone, of a second
-    wait; and the process's resident bytes after."""
+    wait (where it was long, beyond what a third took); and the process's resident bytes after.
+    """
 
     steps: int
     wall: float
@@ -82,13 +83,16 @@ def block(one: Prepared, steps: int) -> Block:
     one.sync()
     ended, ended_cpu = wall(), cpu()
     one.settle()
-    settled = wall()
+    late = (settled := wall()) - ended
+    if late > GRAIN * 1e9:
+        one.settle()  # nothing is left: this is what the looking itself takes
+        late -= wall() - settled
     return Block(
         steps,
         wall=(ended - began) * 1e-9,
         cpu=(ended_cpu - began_cpu) * 1e-9,
         issued=(issued - began) * 1e-9,
-        late=(settled - ended) * 1e-9,
+        late=late * 1e-9,
         resident=resident(),
     )
 

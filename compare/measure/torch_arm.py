@@ -28,15 +28,18 @@ from compare.measure.job import (
 )
 from compare.measure.timing import Prepared
 from compare.run import target, torch_side
-from compare.run.draw import cotangent
+from compare.run.draw import Givens, cotangent
 from compare.run.objective import EVALUATIONS, objective
 from compare.run.torch_update import Update
 
+Kinds = Mapping[str, "type[Program]"]
+"""By mode the class of what makes a step of it."""
 
-def make(job: Job) -> Prepared:
+
+def make(job: Job, kinds: Kinds | None = None) -> Prepared:
     """`job`, compiled and run once."""
     torch_knobs.turn(job)
-    step = program(job)
+    step = program(job, kinds=kinds)
     wait = torch.cuda.synchronize if job.device == "cuda" else _nothing
     wait()
     began = time.perf_counter()
@@ -48,7 +51,7 @@ def make(job: Job) -> Prepared:
         sync=wait,
         settle=lambda: step.touched(),
         agreement=step.agreement,
-        manifest=lambda: torch_knobs.read(job),
+        manifest=lambda: torch_knobs.read(job, step.words),
         facts=facts,
         warm=lambda: _again(step, wait) if job.arm.mode not in ("eager", "cudagraph") else None,
         feed=lambda: (step.examples(job.device), wait()),
@@ -66,34 +69,39 @@ def probe(device: str) -> None:
 TWINS = 3
 
 
-def program(job: Job, off: float = 0.0, twin: int = 0) -> Program:
+def program(job: Job, off: float = 0.0, twin: int = 0, kinds: Kinds | None = None) -> Program:
     """The step of `job`, built and filled with givens that are `off` by that much."""
-    kinds: dict[str, type[Program]] = {"inference": Called, "train": Trained}
-    return kinds.get(job.workload.mode, Layer)(job, off, twin)
+    return (KINDS if kinds is None else kinds)[job.workload.mode](job, off, twin)
 
 
-def reference(job: Job, precisions: tuple[str, ...]) -> Reference:
+def reference(job: Job, precisions: tuple[str, ...], kinds: Kinds | None = None) -> Reference:
     """Eager runs: float64, its twins for each precision, and each precision itself."""
-    leaves = tuple(torch_side.leaves(cast(Case, job.workload.pair)))
-    job = replace(job, leaves=leaves)
+    if kinds is None:
+        job = replace(job, leaves=tuple(torch_side.leaves(cast(Case, job.workload.pair))))
     exact = replace(job, precision="float64")
-    whole = program(exact).agreement()
+    whole = program(exact, kinds=kinds).agreement()
     expected, largest = thinned(whole), scales(whole)
     del whole
     twins, own = {}, {}
     for precision in precisions:
         several = [
-            thinned(program(exact, UNIT[precision], twin).agreement()) for twin in range(TWINS)
+            thinned(program(exact, UNIT[precision], twin, kinds).agreement())
+            for twin in range(TWINS)
         ]
         twins[precision] = farthest(expected, several)
         same = replace(job, precision=precision)
         torch_knobs.turn(same)
-        own[precision] = thinned(program(same).agreement())
-    return Reference(leaves, expected, twins, own, largest)
+        own[precision] = thinned(program(same, kinds=kinds).agreement())
+    return Reference(job.leaves, expected, twins, own, largest)
 
 
 class Program:
-    """What the three kinds of step share: the givens, the dtype, the model, compiling."""
+    """What all kinds of step share: the givens, the dtype, the model, compiling.
+
+    words   of the manifest, what the step itself knows of its knobs
+    """
+
+    words: Mapping[str, str] = {}
 
     def __init__(self, job: Job, off: float = 0.0, twin: int = 0) -> None:
         """`off`: by how much each number given is off, up or down as `twin` draws it."""
@@ -103,10 +111,10 @@ class Program:
         self.dtype = torch.bfloat16 if self.policy == "whole" else torch.float32
         if job.precision == "float64":
             self.dtype = torch.float64
-        self.given = moved(drawn(job), off, twin)
+        self.given = moved(self.drawn(), off, twin)
         self.model: Any = None
         if workload.pair.is_class:
-            self.model = self.filled(torch_side.build(workload.pair))
+            self.model = self.filled(self.built())
             self.model.train(workload.mode == "train" or workload.pair.train)
         self.memory_format = torch.contiguous_format
         if arm.channels_last and workload.layout:
@@ -118,6 +126,14 @@ class Program:
 
     def __call__(self) -> Any:
         return self.call()
+
+    def drawn(self) -> Givens:
+        """What the step is of, before it is moved off."""
+        return drawn(self.job)
+
+    def built(self) -> Any:
+        """The module, with whatever leaves."""
+        return torch_side.build(self.job.workload.pair)
 
     def filled(self, model: Any) -> Any:
         """`model` with the given leaves; the slots for masks stay as they are."""
@@ -190,50 +206,53 @@ class Layer(Program):
 
     def __init__(self, job: Job, off: float = 0.0, twin: int = 0) -> None:
         super().__init__(job, off, twin)
-        case = cast(Case, job.workload.pair)
+        self.case = case = cast(Case, job.workload.pair)
         self.gradient = job.workload.mode == "gradient"
         self.inputs = self.examples(job.device)
-        self.options = target.arguments(case, "torch")[1]
-        call = self.model or target.resolve(case, "torch")
-        named = (
-            call
-            if case.is_class
-            else lambda *x: call(**dict(zip(case.inputs, x, strict=True)), **self.options)
-        )
-        self.forward = self.compiled(named)
+        call = target.resolve(case, "torch") if self.model is None else self.model
+        self.forward = self.compiled(call)
         self.wanted: dict[str, torch.Tensor] = {}
         self.cotangents: list[torch.Tensor] = []
+        if case.is_class:
+            self.handed = target.called(case, self.inputs)
+        else:
+            self.handed = (), {**self.inputs, **target.arguments(case, "torch")[1]}
         if self.gradient:
-            self._ask(case)
+            self._ask(call)
 
-    def _ask(self, case: Case) -> None:
+    def _ask(self, call: Any) -> None:
         """What gradients are asked for, and what is pulled back: by the shapes of outputs."""
         for name, one in self.inputs.items():
-            if case.inputs[name].grad and one.is_floating_point():
+            if self.case.inputs[name].grad and one.is_floating_point():
                 self.wanted[name] = one.requires_grad_()
         if self.model is not None:
             self.wanted |= dict(self.model.named_parameters())
-        with torch.no_grad():
-            call = self.model or target.resolve(case, "torch")
-            shapes = [tuple(out.shape) for out in target.flatten(call(*self.inputs.values()))]
+        args, named = self.handed
+        outputs = target.outputs(self.case, call(*args, **named), "torch")
         if self.model is not None:  # the call has moved running statistics
             self.filled(self.model)
-        drawn = [cotangent(case, i, shape, self.job.seed) for i, shape in enumerate(shapes)]
-        self.cotangents = [self.held(one, self.job.device) for one in drawn]
+        self.pulled = [i for i, out in enumerate(outputs) if out.requires_grad]
+        self.cotangents = [
+            self.held(
+                cotangent(self.case, i, tuple(outputs[i].shape), self.job.seed), self.job.device
+            )
+            for i in self.pulled
+        ]
 
     def examples(self, device: str) -> dict[str, torch.Tensor]:
         return {name: self.held(x, device) for name, x in self.given.inputs.items()}
 
     def run(self) -> None:
+        args, named = self.handed
         if not self.gradient:
             with torch.no_grad():
-                self.last = self.forward(*self.inputs.values())
+                self.last = self.forward(*args, **named)
             return
-        outputs = target.flatten(self.forward(*self.inputs.values()))
-        self.last = (
-            outputs,
-            torch.autograd.grad(outputs, list(self.wanted.values()), self.cotangents),
-        )
+        outputs = target.outputs(self.case, self.forward(*args, **named), "torch")
+        pulled = [outputs[i] for i in self.pulled]
+        wanted = list(self.wanted.values())
+        grads = torch.autograd.grad(pulled, wanted, self.cotangents, allow_unused=True)
+        self.last = outputs, grads
 
     def agreement(self) -> Arrays:
         graphed = self.job.arm.mode == "cudagraph"
@@ -242,10 +261,16 @@ class Layer(Program):
             if self.given.masks:
                 self.masked(self.given.masks)
         self.run() if graphed and self.given.masks else self()
-        outputs, grads = self.last if self.gradient else (target.flatten(self.last), ())
+        if self.gradient:
+            outputs, grads = self.last
+        else:
+            outputs, grads = target.outputs(self.case, self.last, "torch"), ()
         arrays = {f"output/{i}": torch_side.numpy(out) for i, out in enumerate(outputs)}
-        pairs = zip(self.wanted, grads, strict=True) if self.gradient else ()
-        arrays |= {f"grad/{name}": torch_side.numpy(grad) for name, grad in pairs}
+        pairs = zip(self.wanted.items(), grads, strict=True) if self.gradient else ()
+        arrays |= {
+            f"grad/{name}": torch_side.numpy(torch.zeros_like(leaf) if grad is None else grad)
+            for (name, leaf), grad in pairs
+        }
         if self.model is not None:
             arrays |= floating(torch_side.kept_buffers(self.model, self.given))
             if self.given.masks:
@@ -359,6 +384,9 @@ class Trained(Program):
                 for value in held.values():
                     if torch.is_tensor(value):
                         value.zero_()
+
+
+KINDS: Kinds = {"forward": Layer, "gradient": Layer, "inference": Called, "train": Trained}
 
 
 def _nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -53,8 +54,8 @@ def updated(training: Training, job: Job) -> Training:
     return replace(training, update=Call(training.update.target, arguments))
 
 
-def read(job: Job) -> Manifest:
-    """What torch's switches say now."""
+def read(job: Job, own: Mapping[str, str] | None = None) -> Manifest:
+    """What torch's switches say now, and what the step itself knows (`own`)."""
     words, raw = shared(job.device, job.precision)
     here = _readings()
     words |= _precision_words(job) | _compiler_words(job)
@@ -80,7 +81,7 @@ def read(job: Job) -> Manifest:
         else torch.cuda.get_device_name(),
         "threads": str(torch.get_num_threads()) if job.device == "cpu" else "the device's",
     }
-    return Manifest("torch", words, {**raw, **here})
+    return Manifest("torch", {**words, **(own or {})}, {**raw, **here})
 
 
 def _precision_words(job: Job) -> dict[str, str]:
@@ -133,7 +134,8 @@ def _generator(device: str) -> str:
 
 def _optimizer(job: Job) -> str:
     training = job.workload.pair
-    assert isinstance(training, Training)
+    if not isinstance(training, Training):
+        return "not ours"  # its step says which (`own`)
     if training.by_hand:
         return "several kernels for each"
     if updated(training, job).update.arguments.get("fused"):

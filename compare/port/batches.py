@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compare.port.models import Models
 from compare.run.port.errors import PortError
 from compare.run.port.given import as_numpy, slotted
+
+if TYPE_CHECKING:
+    from compare.port.models import Models
 
 
 @dataclass(frozen=True)

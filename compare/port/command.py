@@ -11,37 +11,29 @@ import typer
 from compare.command import fail
 from compare.options import Seed
 from compare.port.named import given, made, named
-
-Torch = Annotated[
-    str, typer.Option(help="package.module:name of the nn.Module, or of what makes it.")
-]
-Jax = Annotated[
-    str,
-    typer.Option(
-        help="package.module:name of the port, or of what makes it: an nnx.Module, (Linen "
-        "module, variables), an Equinox module, or (function, parameters)."
-    ),
-]
-MapFile = Annotated[
-    Path | None, typer.Option("--map", help="The table of leaves, as --save-map writes it.")
-]
-SaveMap = Annotated[Path | None, typer.Option(help="Write the table of leaves to this file.")]
+from compare.port.options import (
+    Batches,
+    Inputs,
+    Jax,
+    JaxInputs,
+    Layout,
+    Losses,
+    MapFile,
+    Optimizers,
+    Outputs,
+    SaveMap,
+    Torch,
+    Train,
+    names_of,
+    pairs_of,
+)
 
 
 def check(
     torch: Torch,
     jax: Jax,
-    inputs: Annotated[
-        str,
-        typer.Option(
-            help="torch's arguments: shapes such as float32[2,3,32,32], int64[2,16]<100, by "
-            "name x=float32[2,3]; a .npz or .safetensors file of named ones; or "
-            "package.module:name of them, or of what makes them."
-        ),
-    ],
-    train: Annotated[
-        bool, typer.Option("--train", help="In train mode; else evaluation.")
-    ] = False,
+    inputs: Inputs,
+    train: Train = False,
     dropout: Annotated[
         bool,
         typer.Option(
@@ -58,41 +50,13 @@ def check(
     ] = "drawn",
     map_file: MapFile = None,
     save_map: SaveMap = None,
-    layout: Annotated[
-        str,
-        typer.Option(help="How images lie on the JAX side: NHWC or NCHW; else it is tried."),
-    ] = "",
-    output: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An output to compare, repeatable; torch's=JAX's where names differ."
-        ),
-    ] = None,
-    jax_inputs: Annotated[
-        str, typer.Option(help="Names of torch's inputs in the order of JAX's, with commas.")
-    ] = "",
+    layout: Layout = "",
+    output: Outputs = None,
+    jax_inputs: JaxInputs = "",
     steps: Annotated[int, typer.Option(min=0, help="Training steps in lockstep.")] = 0,
-    optimizers: Annotated[
-        str,
-        typer.Option(
-            help="package.module:name of a pair: what makes torch's of parameters, alone or "
-            "with a scheduler, and optax's."
-        ),
-    ] = "",
-    losses: Annotated[
-        str,
-        typer.Option(
-            help="package.module:name of a pair: torch's and JAX's loss of the outputs, and of "
-            "a batch's targets."
-        ),
-    ] = "",
-    batches: Annotated[
-        str,
-        typer.Option(
-            help="package.module:name of the batches, or of what makes them: (inputs, targets) "
-            "a step, as a loader gives them."
-        ),
-    ] = "",
+    optimizers: Optimizers = "",
+    losses: Losses = "",
+    batches: Batches = "",
     seed: Seed = 0,
     seconds: Annotated[
         float, typer.Option(min=0, help="How long two causes at once are looked for.")
@@ -125,8 +89,8 @@ def check(
             weights=weights,
             mapping=map_file,
             layout=layout or None,
-            outputs=[tuple(o.split("=", 1)) if "=" in o else o for o in output or ()] or None,
-            jax_inputs=[n.strip() for n in jax_inputs.split(",") if n.strip()] or None,
+            outputs=pairs_of(output),
+            jax_inputs=names_of(jax_inputs),
             optimizers=pair,
             losses=named(losses, "--losses") if losses else None,
             batches=made(batches, "--batches") if batches else None,

@@ -16,8 +16,9 @@ from compare.port import optimizers as settings_of
 from compare.port.batches import Batch
 from compare.port.makers import Make, mistakes
 from compare.port.models import Models
-from compare.port.moments import found_moments, held
+from compare.port.moments import held
 from compare.port.report import Report
+from compare.port.trees import flat, found_moments, nested
 from compare.run import target, torch_side
 from compare.run.draw import Givens
 from compare.run.jax_leaves import cast
@@ -174,19 +175,6 @@ def _record(side: str, precision: str, told: dict, after: dict, twin: bool) -> R
 
 def _prefixed(kind: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {f"{kind}/{name}": value for name, value in arrays.items()}
-
-
-def nested(leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves by path as the nested tree that an optimizer's masks expect."""
-    from flax.traverse_util import unflatten_dict
-
-    return unflatten_dict({tuple(path.split(".")): x for path, x in leaves.items()})
-
-
-def flat(tree: Any) -> dict[str, Any]:
-    from flax.traverse_util import flatten_dict
-
-    return {".".join(path): x for path, x in flatten_dict(tree).items()}
 
 
 def trained(

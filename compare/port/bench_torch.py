@@ -1,0 +1,183 @@
+"""torch's arms of a user's own pair: the module built by its name, called or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from compare.measure import torch_arm
+from compare.measure.job import Arrays, Job, Reference, floating
+from compare.measure.timing import Prepared
+from compare.measure.torch_arm import Layer, Program
+from compare.port.bench import Asked, Timed
+from compare.port.makers import Make
+from compare.port.moments import held
+from compare.port.named import made, named
+from compare.run import target, torch_side
+from compare.run.draw import Givens, cotangent
+from compare.run.port import torch_model
+from compare.run.port.errors import PortError
+
+if TYPE_CHECKING:
+    from compare.port.models import Models
+
+
+def module_of(asked: Asked) -> torch.nn.Module:
+    """The module that `asked` names."""
+    return torch_model.taken(made(asked.torch, "--torch"))
+
+
+def make(job: Job) -> Prepared:
+    """`job`, compiled and run once."""
+    return torch_arm.make(job, KINDS)
+
+
+def reference(job: Job, precisions: tuple[str, ...]) -> Reference:
+    """Eager runs: float64, its twins for each precision, and each precision itself."""
+    return torch_arm.reference(job, precisions, KINDS)
+
+
+def operations(made: Models, mode: str) -> int:
+    """Floating-point operations of a step by torch's own counter: of products, convolutions
+    and attention, a multiply-add being 2.
+
+    Raises PortError for a module that changes an input in place.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    module = torch_side.filled(made.torch, made.given, torch.float64, "cpu")
+    module.train(made.case.train)
+    inputs = {
+        name: x.detach()
+        for name, x in torch_side.inputs_of(made.case, made.given, torch.float64, "cpu").items()
+    }
+    before = {name: x.clone() for name, x in inputs.items()}
+    with FlopCounterMode(display=False) as count, torch.set_grad_enabled(mode != "forward"):
+        result = torch_side.apply(module, inputs, {}, made.case)
+        outs = [x for x in target.outputs(made.case, result, "torch") if x.requires_grad]
+        if outs:
+            pulled = [torch.ones_like(out) for out in outs]
+            torch.autograd.grad(outs, list(module.parameters()), pulled, allow_unused=True)
+    for name, x in inputs.items():
+        if not torch.equal(x.nan_to_num(), before[name].nan_to_num()):
+            raise PortError(
+                "torch", f"the module changes {name} in place: each step would be given other "
+                "numbers than the last"
+            )  # fmt: skip
+    return count.get_total_flops()
+
+
+class Own(Program):
+    """What the user's module needs where ours is built by its case."""
+
+    words: Mapping[str, str] = MappingProxyType({"attention": "the model's own"})
+
+    @property
+    def pair(self) -> Timed:
+        return cast(Timed, self.job.workload.pair)
+
+    def drawn(self) -> Givens:
+        return self.pair.givens()
+
+    def built(self) -> torch.nn.Module:
+        module = module_of(self.pair.asked)
+        if self.pair.train:
+            torch_model.without_dropout(module)
+        return module
+
+
+class Called(Own, Layer):
+    """A call of the module: its outputs, or them and every gradient of a drawn cotangent."""
+
+
+class Trained(Own):
+    """A step of training by the user's own optimizer, schedule and loss."""
+
+    def __init__(self, job: Job, off: float = 0.0, twin: int = 0) -> None:
+        if job.arm.mode == "cudagraph":
+            raise NotImplementedError("an optimizer of your own is captured in no CUDA graph")
+        super().__init__(job, off, twin)
+        self.parameters = dict(self.model.named_parameters())
+        user, _ = named(self.pair.asked.optimizers, "--optimizers")
+        plain = user([torch.nn.Parameter(torch.zeros(1))])
+        first = plain[0] if isinstance(plain, tuple) else plain
+        fuses = "fused" in first.defaults and job.arm.tuning in ("matched", "best")
+        self.maker = Make(user, (("fused", True),) if fuses else ())
+        self.words = {**self.words, "optimizer": self._kernels(first, fuses)}
+        self.optimizer = self.maker(self.parameters.values())
+        self.inputs = self.examples(job.device)
+        self.handed = target.called(self.pair, self.inputs)
+        self.told = self.pair.targets(lambda x: self.held(x, job.device))
+        self.loss = self.compiled(self._losses())
+        graphs = ("reduce-overhead", "max-autotune")
+        self.marks = job.device == "cuda" and job.arm.mode in graphs
+
+    def _kernels(self, optimizer: torch.optim.Optimizer, fuses: bool) -> str:
+        if fuses or optimizer.defaults.get("fused"):
+            return "one kernel"
+        several = self.job.device == "cuda" and optimizer.defaults.get("foreach") is not False
+        return "several kernels for all" if several else "several kernels for each"
+
+    def _losses(self) -> Any:
+        """loss(*args, **named) of a call of the module."""
+        case, autocast, device = self.pair, self.policy == "autocast", self.job.device
+        if case.asked.losses:
+            of, _ = named(case.asked.losses, "--losses")
+        else:
+            of = self._weighed()
+
+        def loss(*args: Any, **named: Any) -> torch.Tensor:
+            with torch.autocast(device, torch.bfloat16, enabled=autocast):
+                return of(self.model(*args, **named), *self.told)
+
+        return loss
+
+    def _weighed(self) -> Any:
+        """The mean of each output by a drawn cotangent."""
+        case, args = self.pair, self.handed
+        with torch.no_grad():
+            result = self.model(*args[0], **args[1])
+        self.filled(self.model)
+        shapes = [tuple(out.shape) for out in target.outputs(case, result, "torch")]
+        drawn = [cotangent(case, i, shape, self.job.seed) for i, shape in enumerate(shapes)]
+        weights = [self.held(one, self.job.device) for one in drawn]
+
+        def of(result: Any) -> torch.Tensor:
+            outputs = target.outputs(case, result, "torch")
+            parts = [(out * w).mean() for out, w in zip(outputs, weights, strict=True)]
+            return torch.stack(parts).sum()
+
+        return of
+
+    def examples(self, device: str) -> dict[str, torch.Tensor]:
+        return {name: self.held(x, device) for name, x in self.given.inputs.items()}
+
+    def pull(self) -> None:
+        if self.marks:
+            torch.compiler.cudagraph_mark_step_begin()
+        self.optimizer.zero_grad()
+        loss = self.loss(*self.handed[0], **self.handed[1])
+        loss.backward()
+        self.last = loss.detach()
+
+    def run(self) -> None:
+        self.pull()
+        self.optimizer.step()
+
+    def agreement(self) -> Arrays:
+        """Of a step from the givens, by an optimizer and a schedule that have not moved."""
+        self.filled(self.model)
+        self.optimizer = self.maker(self.parameters.values())
+        self.pull()
+        grads = {k: p.grad for k, p in self.parameters.items() if p.grad is not None}
+        arrays = {f"grad/{k}": torch_side.numpy(grad) for k, grad in grads.items()}
+        self.optimizer.step()
+        arrays |= {"loss": torch_side.numpy(self.last)} | held(self.optimizer, self.parameters)
+        arrays |= {f"weight/{k}": torch_side.numpy(p) for k, p in self.parameters.items()}
+        return arrays | floating(torch_side.kept_buffers(self.model, self.given))
+
+
+KINDS: torch_arm.Kinds = {"forward": Called, "gradient": Called, "train": Trained}
