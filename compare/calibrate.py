@@ -29,7 +29,8 @@ def calibrate(
 
     Exit status: 0 all required figures are reached, 1 one is missed, 2 wrong use.
     """
-    from compare.measure.calibration import experiment, tables, without_rule
+    from compare.measure.calibration import experiment, without_rule
+    from compare.report.calibration import tables
 
     started = time.perf_counter()
     rows = []

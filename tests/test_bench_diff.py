@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from compare.diff import diff
-from compare.measure import calibration
+from compare.measure import traces
 from compare.measure.difference import changes
 from compare.measure.figures import SCHEMA
 from compare.measure.knobs import KNOBS
@@ -25,7 +25,7 @@ def document(seed, effect=1.0, machine=1.0, rounds=80, slope=0.5, floor=0.01):
     draw = np.random.default_rng(seed)
 
     def series(level):
-        logs = calibration.autoregressive(draw, 1, rounds, slope, 0.01)[0]
+        logs = traces.autoregressive(draw, 1, rounds, slope, 0.01)[0]
         return list(level * machine * np.exp(logs))
 
     rows = [

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compare.measure import calibration, statistics
+from compare.measure import calibration, intervals, statistics, traces
 from compare.measure.series import block, observe, steady, summarise
 from compare.measure.statistics import Sampling, decide, located, ratio
 
@@ -197,7 +197,7 @@ def test_the_simulated_rule_is_the_rule():
     """calibration.sampled stops each run where `enough` does."""
     name = "independent, 1 %"
     rule = Sampling(width=0.012, least=40, most=200)
-    y = calibration.log_ratios(name, 0, 1, rule.most)[0]
+    y = traces.log_ratios(name, 0, 1, rule.most)[0]
     base, candidate = [1.0] * rule.most, list(np.exp(np.repeat(y, 2)))
     stop = next(
         rounds
@@ -226,7 +226,7 @@ def test_the_interval_holds(name):
     [("AR(1) 0.9", name) for name in ("t, mean", "Newey-West, mean", "10 batches, Huber")],
 )
 def test_a_broken_interval_is_caught(name, method):
-    locate = calibration.METHODS[method]
+    locate = intervals.METHODS[method]
     missed = calibration.sampled(name, 200, seed=9, locate=locate).missed(200, 3)
     assert any("covers" in text for text in missed)
 
@@ -245,7 +245,7 @@ def test_a_method_that_knows_nothing_is_caught():
 def test_committed_calibration_is_of_these_traces_and_holds():
     found = json.loads(COMMITTED.read_text())
     rows = [calibration.Row(**row) for row in found["rows"]]
-    assert [row.trace for row in rows] == list(calibration.TRACES)
+    assert [row.trace for row in rows] == list(traces.TRACES)
     assert found["runs"] >= 1000
     assert not [text for row in rows for text in row.missed(found["runs"])]
 
@@ -309,7 +309,7 @@ def test_what_disturbs_is_told():
     stalls = quiet.copy()
     stalls[::25] *= 3
     assert observe(stalls) == ("outliers: 4.0% of the rounds take far longer",)
-    slow = calibration.autoregressive(draw, 1, 200, 0.9, 0.01)[0]
+    slow = traces.autoregressive(draw, 1, 200, 0.9, 0.01)[0]
     assert any("dependence" in fact for fact in observe(np.exp(slow)))
     assert "canary was slowed in 4%" in observe(quiet, canary=stalls)[-1]
 

@@ -77,7 +77,7 @@ def costs(results: Sequence[Result]) -> str:
     left.set_xscale("log")
     left.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     left.set_xlabel("seconds to the first result")
-    right.set_xlabel("% of the matrix product measured in the same run")
+    right.set_xlabel("% of a matrix product")
     _named(left, shown)
     _named(right, shown)
     right.set_yticklabels([])
