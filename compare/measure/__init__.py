@@ -9,10 +9,12 @@ no framework:
     workers.py      one process an arm: spawned, asked, timed out, killed; none outlives the
                     parent. worker.py is its other end
     torch_arm.py    a workload and an arm become a Prepared: launch a step, wait for it, show
-    jax_arm.py      the agreement's arrays. Inputs are resident, state donated, nothing of ours
-    jax_step.py     stands in the timed loop but the loop
+    torch_step.py   the agreement's arrays. Inputs are resident, state donated, nothing of ours
+    jax_arm.py      stands in the timed loop but the loop. compare/port/bench*.py has the steps
+    jax_step.py     of a user's own pair
        |
-    prepare.py      all arms start together, compile some at a time, are checked one by one
+    prepare.py      all arms start together, compile some at a time, are checked one by one;
+                    room.py, as many at once as memory holds, groups.py, in groups if need be
     agreement.py    outputs, gradients and weights after a step against torch's float64, within
                     what one ulp in the givens explains; an arm that fails is not timed
        |

@@ -7,11 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from compare.measure import torch_arm
 from compare.measure.job import Arrays, Job, Reference, floating
 from compare.measure.timing import Prepared
-from compare.measure.torch_arm import Layer, Program
+from compare.measure.torch_step import Kinds, Layer, Program
 from compare.port.bench import Asked, Timed
 from compare.port.makers import Make
 from compare.port.moments import held
@@ -55,19 +56,20 @@ def operations(made: Models, mode: str) -> int:
         for name, x in torch_side.inputs_of(made.case, made.given, torch.float64, "cpu").items()
     }
     before = {name: x.clone() for name, x in inputs.items()}
-    with FlopCounterMode(display=False) as count, torch.set_grad_enabled(mode != "forward"):
+    # Of attention's fused kernels torch counts some only: written out, all is products.
+    counting = FlopCounterMode(display=False)
+    with counting, sdpa_kernel(SDPBackend.MATH), torch.set_grad_enabled(mode != "forward"):
         result = torch_side.apply(module, inputs, {}, made.case)
         outs = [x for x in target.outputs(made.case, result, "torch") if x.requires_grad]
         if outs:
-            pulled = [torch.ones_like(out) for out in outs]
-            torch.autograd.grad(outs, list(module.parameters()), pulled, allow_unused=True)
+            torch.autograd.backward(outs, [torch.ones_like(out) for out in outs])
     for name, x in inputs.items():
         if not torch.equal(x.nan_to_num(), before[name].nan_to_num()):
             raise PortError(
                 "torch", f"the module changes {name} in place: each step would be given other "
                 "numbers than the last"
             )  # fmt: skip
-    return count.get_total_flops()
+    return counting.get_total_flops()
 
 
 class Own(Program):
@@ -180,4 +182,4 @@ class Trained(Own):
         return arrays | floating(torch_side.kept_buffers(self.model, self.given))
 
 
-KINDS: torch_arm.Kinds = {"forward": Called, "gradient": Called, "train": Trained}
+KINDS: Kinds = {"forward": Called, "gradient": Called, "train": Trained}
