@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compare.measure import bert
+from compare.measure import bert, bert_arms
 from compare.measure.paired import against
 
 COMMITTED = Path(__file__).parent.parent / "results" / "bert-cpu.json"
@@ -34,12 +34,12 @@ FACTS = {
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bert")
-    assert bert.checkpoint(folder, TINY) == "weights drawn anew"
-    return folder, bert.batch(TINY["vocab_size"], sequences=3, tokens=12)
+    assert bert_arms.checkpoint(folder, TINY) == "weights drawn anew"
+    return folder, bert_arms.batch(TINY["vocab_size"], sequences=3, tokens=12)
 
 
 def test_all_arms_agree_and_are_reported(start):
-    makers = bert.arms(compiled=False)
+    makers = bert_arms.arms(compiled=False)
     found = bert.measure(makers, *start, seconds=0, say=lambda line: None)
     for mode in bert.MODES:
         assert list(found.first[mode]) == list(makers)
@@ -51,23 +51,23 @@ def test_all_arms_agree_and_are_reported(start):
 
 def test_an_arm_with_other_logits_is_not_timed(start):
     def off(folder, given):
-        arm = bert.plain_flax(folder, given)
+        arm = bert_arms.plain_flax(folder, given)
         return dataclasses.replace(arm, logits=lambda: arm.logits() * (1 + 1e-4))
 
-    makers = {bert.BASELINE: bert.hugging_face, "off": off}
+    makers = {bert_arms.BASELINE: bert_arms.hugging_face, "off": off}
     with pytest.raises(ArithmeticError, match="off: logits differ by 1"):
         bert.measure(makers, *start, seconds=0, say=lambda line: None)
 
 
 def test_plain_flax_trains_with_fresh_dropout(start):
-    arm = bert.plain_flax(*start)
+    arm = bert_arms.plain_flax(*start)
     before = arm.logits()
     assert len({arm.step() for _ in range(3)}) == 3
     assert not np.array_equal(before, arm.logits())
 
 
 def test_batches_are_padded_behind():
-    given = bert.batch(1000, sequences=6, tokens=40)
+    given = bert_arms.batch(1000, sequences=6, tokens=40)
     lengths = given["attention_mask"].sum(1)
     assert lengths[0] == 40
     assert lengths.min() >= 10
@@ -96,5 +96,5 @@ def test_committed_figures_are_of_these_arms():
     figures = json.loads(COMMITTED.read_text())
     for mode in bert.MODES:
         measured = list(figures["first"][mode])
-        assert measured in (list(bert.arms()), list(bert.arms(compiled=False)))
+        assert measured in (list(bert_arms.arms()), list(bert_arms.arms(compiled=False)))
         assert list(figures["ratios"][mode]) == measured[1:]

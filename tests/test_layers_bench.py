@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from compare.cases.case import draw
-from compare.measure import layers
+from compare.measure import layer_rows, layers
 from compare.measure.paired import paired
 
 COMMITTED = Path(__file__).parent.parent / "results" / "layers-cpu.json"
@@ -31,10 +31,10 @@ def test_the_ratio_is_ours_over_theirs(monkeypatch):
 
 
 def test_unlike_functions_are_not_timed():
-    row = layers.Row(
+    row = layer_rows.Row(
         "ReLU",
-        layers.ours("activation.ReLU"),
-        layers.plain(layers.nnx.tanh),
+        layer_rows.ours("activation.ReLU"),
+        layer_rows.plain(layer_rows.nnx.tanh),
         (draw("n=2 c=3"),),
     )
     with pytest.raises(ArithmeticError, match="ReLU: ours and plain differ"):
@@ -44,7 +44,7 @@ def test_unlike_functions_are_not_timed():
 def test_committed_figures_are_of_these_rows_and_explain_what_is_over():
     figures = json.loads(COMMITTED.read_text())
     rows = {row["layer"]: row for row in figures["layers"]}
-    assert list(rows) == [row.name for row in layers.ROWS]
+    assert list(rows) == [row.name for row in layer_rows.ROWS]
     for name, row in rows.items():
         for mode in layers.MODES:
             assert row[mode]["low"] <= layers.LIMIT or row["reason"], (name, mode)
