@@ -1,4 +1,4 @@
-"""The ways to have one BERT from one folder: Hugging Face's, ours on both sides, plain Flax's."""
+"""The ways to have one BERT: Hugging Face's, ours on both sides, plain Flax's."""
 
 from __future__ import annotations
 
