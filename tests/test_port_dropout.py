@@ -17,6 +17,7 @@ from torch import nn
 
 from compare.port.check import check_port
 from compare.port.report import Report
+from jax_impl.dropout import Dropout
 
 X = (np.random.default_rng(20).standard_normal((5, 4), dtype=np.float32),)
 TOKENS = (np.random.default_rng(21).standard_normal((2, 5, 8), dtype=np.float32),)
@@ -41,6 +42,14 @@ class NnxDense(nnx.Module):
 
     def __call__(self, x):
         return self.down(self.drop(nnx.relu(self.up(x))))
+
+
+class OwnDense(NnxDense):
+    """With this project's layer in place of Flax's."""
+
+    def __init__(self, rate: float, rngs: nnx.Rngs):
+        super().__init__(rate, rngs)
+        self.drop = Dropout(rate, rngs=rngs)
 
 
 class LinenDense(fnn.Module):
@@ -88,6 +97,7 @@ def linen(rate: float) -> tuple:
 
 KINDS: dict[str, Any] = {
     "nnx": lambda rate: NnxDense(rate, nnx.Rngs(0)),
+    "jax_impl": lambda rate: OwnDense(rate, nnx.Rngs(0)),
     "linen": linen,
     "equinox": EquinoxDense,
     "function": lambda rate: (lambda p, x: dense(p, x, rate), PARAMETERS),
@@ -132,9 +142,10 @@ def test_what_is_kept_must_be_divided():
 def test_a_forgotten_dropout_is_named_unless_it_is_set_aside():
     report = checked(NnxDense(0.0, nnx.Rngs(0)))
     assert report.causes[0] == "no dropout", str(report)
-    aside = checked(NnxDense(0.0, nnx.Rngs(0)), dropout=False)
-    assert aside.same, str(aside)
-    assert "set aside" in str(aside)
+    for there in (NnxDense(0.0, nnx.Rngs(0)), OwnDense(0.5, nnx.Rngs(0))):
+        aside = checked(there, dropout=False)
+        assert aside.same, str(aside)
+        assert "set aside" in str(aside)
 
 
 def test_evaluation_has_no_dropout():

@@ -13,6 +13,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from compare.run.jax_leaves import dotted
 from compare.run.port.errors import some
 from compare.run.port.jax_model import JaxModel, Leaves, is_array, mode_options, said
+from jax_impl.dropout import _Dropout
+
+_RATES = {nnx.Dropout: "rate", nnx.MultiHeadAttention: "dropout_rate"}
 
 
 def is_nnx(model: Any) -> bool:
@@ -79,7 +82,7 @@ def without_dropout(model: nnx.Module) -> list[str]:
     """Sets every dropout's rate to zero, in place; the paths of those that had one."""
     found = []
     for path, module in nnx.iter_modules(model):
-        name = {nnx.Dropout: "rate", nnx.MultiHeadAttention: "dropout_rate"}.get(type(module))
+        name = _RATES.get(type(module), "p" if isinstance(module, _Dropout) else "")
         if name and getattr(module, name):
             setattr(module, name, 0.0)
             found.append(dotted(path))
