@@ -12,13 +12,30 @@ import time
 
 import numpy as np
 
+from compare.cases.case import Case, draw
 from compare.measure.arms import Arm
+from compare.measure.course import Plan
 from compare.measure.job import Job, Reference
 from compare.measure.knobs import KNOBS, Manifest
 from compare.measure.timing import Prepared
+from compare.measure.workloads import Workload
 
 MILLISECOND = 1_000_000
 EXPECTED = {"output/0": np.linspace(1.0, 2.0, 5)}
+
+
+FAKE = Workload(
+    "fake", Case("fake.fake", {"input": draw("n=1")}), "forward", flops=10, samples=4
+)
+PLAN = Plan(
+    budget=20.0,
+    turn=0.004,
+    least=12,
+    width=0.5,
+    limit=20.0,
+    reference="test_bench_fakes:reference",
+    jobs=2,
+)
 
 
 def fake(name: str, behaviour: str = "takes 1", side: str = "torch", **more) -> Arm:

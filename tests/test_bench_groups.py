@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from test_bench import FAKE, PLAN
-from test_bench_fakes import fake
+from test_bench_fakes import FAKE, PLAN, fake
 
 from compare.measure import groups, prepare, rounds
 from compare.measure import room as rooms

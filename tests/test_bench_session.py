@@ -10,8 +10,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from test_bench import FAKE, PLAN
-from test_bench_fakes import fake
+from test_bench_fakes import FAKE, PLAN, fake
 
 from compare import bench_gpu
 from compare.measure import figures, session
