@@ -25,7 +25,8 @@ no framework:
     timing.py       a block, and what shows that a synchronisation is missing
        |
     knobs.py        what each worker read of its own switches; what matched arms must share
-    statistics.py   samples to a ratio, its interval, and faster, slower or undecided
+    statistics.py   samples to a ratio, its interval, and faster, slower or undecided;
+                    calibration.py tries it on traces.py, beside other intervals.py
     ceilings.py     what the device reaches on a matrix product and on a copy, in the same run
        |
     figures.py      a row an arm: the ratio, percentiles, rates, compile times, memory; plain
@@ -43,5 +44,7 @@ it: wall ratios of several threads turn around on a loaded machine. The three co
 shipped*, each framework's defaults; *matched*, where no knob of the pair differs, else refused
 with the list; *best effort*, the fastest arm of each side.
 
-layers.py, bert.py and paired.py are older, in one process, and stand by themselves.
+By themselves stand layers.py (our layers against plain Flax's) and bert.py (Hugging Face's BERT
+against ours): paired.py times callables of one process in turns, where all is JAX, or a Trainer
+with its own loop.
 """
