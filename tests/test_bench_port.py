@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import bench_pairs
@@ -185,3 +187,11 @@ def test_the_command_times_a_pair(tmp_path):
     result = CliRunner().invoke(app, [*words, "--jax", "bench_pairs:wrong"])
     assert result.exit_code == 1
     assert "does not compute the same: output/0" in result.output
+
+
+@pytest.mark.parametrize(("side", "other"), [("torch", "jax"), ("jax", "torch")])
+def test_an_arms_process_has_one_framework(side, other):
+    """The other one's threads and memory would be part of what is measured."""
+    words = f"import sys, compare.port.bench_{side}; print({side!r}, {other!r} in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True)
+    assert run.stdout.split() == [side, "False"], run.stderr
