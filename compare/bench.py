@@ -104,7 +104,6 @@ def bench(
     and bench.html at the end. Exit status: 0 all arms ran and agreed, 1 one did not, 2 wrong
     use, 3 stopped before the end.
     """
-
     from compare.measure.course import Plan
 
     where = device.value
@@ -126,7 +125,9 @@ def bench(
             torch, jax, inputs, train, weights, map_file, layout, tuple(pairs_of(output) or ()),
             tuple(names_of(jax_inputs) or ()), optimizers, losses, batches, seed,
         )  # fmt: skip
-    elif train or optimizers or losses or batches or map_file or layout or output or jax_inputs:
+    elif any((train, map_file, layout, output, jax_inputs, optimizers, losses, batches)) or (
+        weights != "drawn"
+    ):
         fail("these are of a pair of your own: name it by --torch, --jax and --inputs")
     with tempfile.TemporaryDirectory(prefix="portbench-") as folder:
         todo, plan = _todo(own, folder, plan, precisions, workload, _split(arms))
@@ -158,7 +159,13 @@ def _todo(
             return items(plan, precisions, texts, names), plan
         from compare.port import bench as port
 
-        todo, notes = port.items(own, folder, precisions, names, plan.device, texts or ())
+        wanted = () if texts == ["list"] else texts or ()
+        todo, notes = port.items(
+            own, folder, precisions, names, plan.device, wanted, plan.limit
+        )
+        if texts == ["list"]:
+            print("\n".join(dict.fromkeys(item.workload.name for item in todo)))
+            raise typer.Exit
     except (LookupError, PortError, Lost) as error:
         fail(str(error))
     for note in notes:

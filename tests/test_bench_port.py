@@ -161,12 +161,22 @@ def test_wrong_words_are_told_before_anything_is_built(tmp_path):
     [
         (["--torch", "a:b"], "--torch, --jax and --inputs go together"),
         (["--train"], "name it by --torch, --jax and --inputs"),
+        (["--weights", "torch"], "name it by --torch, --jax and --inputs"),
     ],
 )
 def test_words_that_belong_together(words, says):
     result = CliRunner().invoke(app, ["bench", *words])
     assert result.exit_code == 2
     assert says in " ".join(result.output.split())
+
+
+def test_what_there_is_to_time_of_a_pair():
+    words = ["--torch", VECTORS.torch, "--jax", VECTORS.jax, "--inputs", VECTORS.inputs]
+    result = CliRunner().invoke(app, ["bench", *words, "-w", "list"])
+    assert result.exit_code == 0, result.output
+    assert result.output.split("\n")[:2] == [
+        f"{VECTORS.name}, {m}" for m in ("forward", "gradient")
+    ]
 
 
 @pytest.mark.slow

@@ -103,10 +103,12 @@ def items(
     names: Sequence[str],
     device: str,
     texts: Sequence[str] = (),
+    seconds: float = 1800.0,
 ) -> tuple[list[Item], list[str]]:
     """What is to be timed of the pair, its arrays being kept in `folder`; notes for the user.
 
-    texts   only workloads whose name has one of them
+    texts     only workloads whose name has one of them
+    seconds   that making it ready may take
 
     Raises UnknownArm, PortError where the pair can't be compared, Lost where making it ready
     ends the process.
@@ -123,7 +125,8 @@ def items(
         if one.mode != "plain"  # of Flax's own layers; here both sides are the user's
     )
     with Worker(arms([BASELINE], "cpu")[0], "cpu") as worker:
-        found, notes, wrong = worker.ask("call", "compare.port.bench:ready", asked, folder)
+        words = "call", "compare.port.bench:ready", asked, folder
+        found, notes, wrong = worker.ask(*words, seconds=seconds)
     if wrong:
         raise PortError("", wrong)
     every = [one for one in found if not texts or any(text in one.name for text in texts)]
