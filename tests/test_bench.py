@@ -101,6 +101,12 @@ class TestRounds:
             [figures.document([figures.result(troubled, PLAN)], PLAN)]
         )
 
+    def test_a_block_that_begins_slowly_is_no_missing_wait(self):
+        """Of a few steps twice as many took hardly longer, on a machine with other work."""
+        found = of(course_of(fake("torch-eager"), fake("slow", "wakes 3")), "slow")
+        assert not found.lost
+        assert found.blocks
+
     @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux's")
     def test_arms_of_one_thread_take_turns_on_one_core(self):
         allowed = os.sched_getaffinity(0)

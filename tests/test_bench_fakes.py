@@ -48,6 +48,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = self.queued = 0
+        self.wakes = 0
         self.noise = itertools.cycle((0, 9000, 3000, 12000, 6000))
 
     def __call__(self) -> int:
@@ -55,18 +56,20 @@ class Clock:
         return self.now
 
     def wait(self) -> None:
-        self.now, self.queued = self.now + self.queued, 0
+        self.now, self.queued = self.now + self.queued + self.wakes, 0
 
 
 def make(job: Job) -> Prepared:
-    """The fake of `job.arm.mode`: "takes N" (milliseconds), or a fault; "crowded FILE" is
-    killed where there is no such file yet."""
+    """The fake of `job.arm.mode`: "takes N" (milliseconds), or a fault; "wakes N" waits N
+    longer for each block; "crowded FILE" is killed where there is no such file yet."""
     verb, _, amount = job.arm.mode.partition(" ")
     clock, held = Clock(), []
     if verb == "crowded" and not os.path.exists(amount):
         os.close(os.open(amount, os.O_CREAT))
         os.kill(os.getpid(), signal.SIGKILL)
     takes = MILLISECOND if verb == "crowded" else int(float(amount or 1) * MILLISECOND)
+    if verb == "wakes":
+        takes, clock.wakes = MILLISECOND, takes
     count = itertools.count()
 
     def step() -> None:

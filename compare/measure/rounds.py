@@ -15,7 +15,7 @@ import numpy as np
 
 from compare.measure import timing
 from compare.measure.arms import AGAIN, BASELINE, Arm
-from compare.measure.course import Course, Plan, Runner
+from compare.measure.course import TURN, Course, Plan, Runner
 from compare.measure.prepare import prepare
 from compare.measure.workers import Lost
 from compare.measure.workloads import Workload
@@ -103,14 +103,17 @@ def _warm_up(course: Course, plan: Plan, say: Callable[[str], object]) -> None:
 
 
 def _waits(runner: Runner, course: Course, plan: Plan) -> None:
-    """An arm that does not wait is out; three looks, since other work may disturb one."""
-    says, steps = "", max(1, runner.steps // 4)
+    """An arm that does not wait is out. Other work may disturb a look: there are three, each of
+    longer blocks than the last, as what disturbs is short."""
+    says, steps, blocks = "", max(1, runner.steps // 4), 1 if runner.once else 3
     for _ in range(3):
-        once = runner.ask("blocks", steps, 1, seconds=course.patience(plan))
-        twice = runner.ask("blocks", 2 * steps, 1, seconds=course.patience(plan))
+        once = runner.ask("blocks", steps, blocks, seconds=course.patience(plan))
+        twice = runner.ask("blocks", 2 * steps, blocks, seconds=course.patience(plan))
         says = timing.careless(once, twice) if once and twice else ""
         if not says:
             return
+        if min(block.wall for block in once) < TURN:
+            steps *= 4
     runner.out("unsynchronised", says)
 
 
