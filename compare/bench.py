@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compare.command import fail
+from compare.command import fail, names_of
 from compare.measure.environment import Device
 from compare.options import Out, Resume, Seed
 from compare.port.options import (
@@ -27,7 +27,6 @@ from compare.port.options import (
     OwnJax,
     OwnTorch,
     Train,
-    names_of,
     pairs_of,
 )
 
@@ -108,7 +107,7 @@ def bench(
 
     where = device.value
     size = size or {"cpu": "cpu"}.get(where, "gpu")
-    precisions = _split(precision)
+    precisions = names_of(precision)
     _checked(size, precisions, where)
     profiles = str(out / "traces") if trace else ""
     plan = Plan(
@@ -123,14 +122,14 @@ def bench(
             fail("--torch, --jax and --inputs go together")
         own = Asked(
             torch, jax, inputs, train, weights, map_file, layout, tuple(pairs_of(output) or ()),
-            tuple(names_of(jax_inputs) or ()), optimizers, losses, batches, seed,
+            tuple(names_of(jax_inputs)), optimizers, losses, batches, seed,
         )  # fmt: skip
     elif any((train, map_file, layout, output, jax_inputs, optimizers, losses, batches)) or (
         weights != "drawn"
     ):
         fail("these are of a pair of your own: name it by --torch, --jax and --inputs")
     with tempfile.TemporaryDirectory(prefix="portbench-") as folder:
-        todo, plan = _todo(own, folder, plan, precisions, workload, _split(arms))
+        todo, plan = _todo(own, folder, plan, precisions, workload, names_of(arms))
         _timed(todo, plan, out, resume, until)
 
 
@@ -214,10 +213,6 @@ def _timed(todo: list[Item], plan: Plan, out: Path, resume: bool, until: float) 
         console.print(f"results: {out / 'bench.html'}, and .md and .json beside it")
     status = 1 if any(troubles(one) for one in results) else 0
     raise typer.Exit(3 if stopped else status)
-
-
-def _split(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _checked(size: str, precisions: list[str], device: str) -> None:

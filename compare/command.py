@@ -19,6 +19,11 @@ def fail(message: str, status: int = 2) -> NoReturn:
     raise typer.Exit(status)
 
 
+def names_of(text: str) -> list[str]:
+    """Names with commas between."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def write_results(
     results: Results, out: Path, seconds: float, unfinished: Iterable[str] = ()
 ) -> dict[str, Any]:

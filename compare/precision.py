@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compare.command import fail
+from compare.command import fail, names_of
 from compare.measure.environment import Device, available
 from compare.options import Jobs, Seed
 
@@ -48,7 +48,7 @@ def precision(
     from compare.run.pool import Lost, run_batches
     from compare.suite import BATCH, environment
 
-    names = [name.strip() for name in at.split(",") if name.strip()]
+    names = names_of(at)
     for name in names:
         if name not in PRECISIONS:
             fail(f"there is no precision {name!r}; there are {', '.join(PRECISIONS)}")

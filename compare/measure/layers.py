@@ -25,15 +25,11 @@ from flax import nnx
 from compare.measure import environment
 from compare.measure.layer_rows import ROWS, Layer, Row
 from compare.measure.paired import Paired, paired
+from compare.measure.worker import GLIBC
 from compare.run.draw import array, generator
 
 LIMIT = 1.05
 ENVIRONMENT = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "JAX_PLATFORMS": "cpu"}
-KEPT = {
-    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_ARENA_MAX": "1",
-}
 MODES = ("forward", "gradient")
 _SECONDS = 0.8  # of CPU, for one row's mode
 # What Flax calls a parameter -> what torch and jax_impl call it.
@@ -174,8 +170,9 @@ def one_thread() -> None:
     The C library hears that freed memory is to be kept (worker.keep_memory says why) at a
     process's start alone, where it has threads: so this one begins anew.
     """
-    if any(os.environ.get(name) != value for name, value in KEPT.items()):
-        os.environ.update(KEPT)
+    kept = {name: str(value) for name, _, value in GLIBC}
+    if not kept.items() <= os.environ.items():
+        os.environ.update(kept)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     os.environ.update(ENVIRONMENT)
     jax.config.update("jax_platforms", "cpu")

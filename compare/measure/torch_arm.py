@@ -60,7 +60,7 @@ def program(job: Job, off: float = 0.0, twin: int = 0, kinds: Kinds = KINDS) -> 
 
 def reference(job: Job, precisions: tuple[str, ...], kinds: Kinds = KINDS) -> Reference:
     """Eager runs: float64, its twins for each precision, and each precision itself."""
-    if kinds is KINDS:  # of a pair of ours its leaves are not known yet
+    if not job.leaves:
         job = replace(job, leaves=tuple(torch_side.leaves(cast(Case, job.workload.pair))))
     exact = replace(job, precision="float64")
     whole = program(exact, kinds=kinds).agreement()

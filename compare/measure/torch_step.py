@@ -23,6 +23,7 @@ class Program:
     """What all kinds of step share: the givens, the dtype, the model, compiling.
 
     words   of the manifest, what the step itself knows of its knobs
+    marks   whether a step begins a new run of the compiler's CUDA graphs
     """
 
     words: Mapping[str, str] = {}
@@ -45,6 +46,7 @@ class Program:
             self.memory_format = torch.channels_last
             if self.model is not None:
                 self.model.to(memory_format=torch.channels_last)
+        self.marks = job.device == "cuda" and arm.mode in ("reduce-overhead", "max-autotune")
         self.last: Any = None
         self.call: Callable[[], Any] = self.run
 
@@ -69,8 +71,8 @@ class Program:
         raise NotImplementedError
 
     def examples(self, device: str) -> Any:
-        """What a step is given, taken to the device anew."""
-        raise NotImplementedError
+        """What a step is given, taken to the device anew: by name."""
+        return {name: self.held(x, device) for name, x in self.given.inputs.items()}
 
     def agreement(self) -> Arrays:
         """The arrays of a step from the givens."""
@@ -163,9 +165,6 @@ class Layer(Program):
             for i in self.pulled
         ]
 
-    def examples(self, device: str) -> dict[str, torch.Tensor]:
-        return {name: self.held(x, device) for name, x in self.given.inputs.items()}
-
     def run(self) -> None:
         args, named = self.handed
         if not self.gradient:
@@ -245,7 +244,6 @@ class Trained(Program):
         self.loss = self.compiled(loss)
         self.inputs = self.examples(job.device)
         self.count = job.workload.samples
-        self.marks = job.arm.mode in ("reduce-overhead", "max-autotune") and device == "cuda"
 
     def examples(self, device: str) -> list[torch.Tensor]:
         return [self.held(x, device) for x in self.given.inputs.values()]

@@ -21,7 +21,12 @@ from compare.measure.knobs import KEPT
 from compare.measure.timing import Prepared
 from compare.run.target import named
 
-_TRIM, _MAPPED, _ARENAS = -1, -4, -8  # of glibc's mallopt
+GLIBC = (
+    ("MALLOC_TRIM_THRESHOLD_", -1, 2**31 - 1),
+    ("MALLOC_MMAP_MAX_", -4, 0),
+    ("MALLOC_ARENA_MAX", -8, 1),
+)
+"""How glibc is told to keep freed memory: a variable's name, mallopt's number, the value."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def keep_memory() -> bool:
         tell = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    return bool(tell(_TRIM, 2**31 - 1) and tell(_MAPPED, 0) and tell(_ARENAS, 1))
+    return all(tell(number, value) for _, number, value in GLIBC)
 
 
 def pin(core: int) -> None:

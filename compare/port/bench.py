@@ -6,11 +6,10 @@ making ready finds out (the table of leaves, how both are called, the arrays) go
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,12 +23,17 @@ from compare.port.batches import mapped
 from compare.run.draw import Givens, Leaf
 from compare.run.port.table import Row
 
+if TYPE_CHECKING:
+    from compare.port.models import Models
+
 MAKES = {
     "torch": "compare.port.bench_torch:make",
     "jax": "compare.port.bench_jax:make",
 }
 REFERENCE = "compare.port.bench_torch:reference"
 WEIGHTS = ("drawn", "torch")
+WORDS = {"attention": "the model's own"}
+"""Of the manifests, what the steps of both sides know."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +83,18 @@ class Timed(Port):
     told: tuple[Any, ...] = ()
 
     def givens(self) -> Givens:
-        kept = self._kept()
-        return Givens(kept["input"], kept["leaf"], {}, {one.path: one for one in self.leaves})
+        owners = {one.path: one for one in self.leaves}
+        return Givens(self._kept("input"), self._kept("leaf"), {}, owners)
 
     def targets(self, array: Callable[[np.ndarray], Any]) -> tuple[Any, ...]:
         """What a loss is given after the outputs, each array as a framework's."""
-        held = self._kept()["target"]
+        held = self._kept("target")
         return mapped(lambda x: array(held[x.name]) if isinstance(x, Slot) else x, self.told)
 
-    def _kept(self) -> dict[str, dict[str, np.ndarray]]:
-        found: dict[str, dict[str, np.ndarray]] = {"input": {}, "leaf": {}, "target": {}}
+    def _kept(self, kind: str) -> dict[str, np.ndarray]:
         with np.load(self.file, allow_pickle=False) as stored:
-            for name in stored.files:
-                kind, _, path = name.partition("/")
-                found[kind][path] = stored[name]
-        return found
+            names = [name for name in stored.files if name.startswith(f"{kind}/")]
+            return {name.partition("/")[2]: stored[name] for name in names}
 
 
 def items(
@@ -156,9 +157,10 @@ def _called(asked: Asked, folder: str) -> tuple[list[Workload], list[str]]:
     from compare.port.bench_torch import operations
 
     case, made = _paired(asked, folder, asked.train, "called")
+    _write(Path(case.file), made.given, {})
     name = f"{asked.name}, train mode{_aside(made.notes)}" if asked.train else asked.name
     found = [
-        _workload(f"{name}, {mode}", case, mode, operations(made, mode))
+        _workload(f"{name}, {mode}", case, mode, made, operations(made, mode))
         for mode in ("forward", "gradient")
     ]
     return found, made.notes
@@ -196,13 +198,14 @@ def _stepped(asked: Asked, folder: str) -> tuple[list[Workload], list[str]]:
     _write(Path(case.file), made.given, targets)
     one = replace(case, told=told)
     name = f"{asked.name}, train{_aside(made.notes)}"
-    found = _workload(name, one, "train", operations(made, "train"))
+    found = _workload(name, one, "train", made, operations(made, "train"))
     notes = ["each step of training has the same batch"] if asked.batches else []
     return [found], [*made.notes, *notes]
 
 
-def _paired(asked: Asked, folder: str, train: bool, stem: str) -> tuple[Timed, Any]:
-    """The pair in one mode: the case, and the Models that it was found with."""
+def _paired(asked: Asked, folder: str, train: bool, stem: str) -> tuple[Timed, Models]:
+    """The pair in one mode: the case, whose file is not there yet, and the Models that it was
+    found with."""
     from compare.port.bench_jax import model_of
     from compare.port.bench_torch import module_of
     from compare.port.models import models
@@ -212,15 +215,12 @@ def _paired(asked: Asked, folder: str, train: bool, stem: str) -> tuple[Timed, A
 
     made = models(
         module_of(asked), model_of(asked, train), given(asked.inputs), name=asked.name,
-        train=train,
-        layout=asked.layout or None, outputs=list(asked.outputs) or None,
+        train=train, layout=asked.layout or None, outputs=list(asked.outputs) or None,
         jax_inputs=list(asked.jax_inputs) or None, drawn=asked.weights == "drawn",
         seed=asked.seed,
     )  # fmt: skip
     rows = pair(made, table.load(asked.mapping) if asked.mapping else None)
-    digest = hashlib.sha256(repr((asked, stem)).encode()).hexdigest()[:12]
-    file = Path(folder, f"{stem}-{digest}.npz")
-    _write(file, made.given, {})
+    file = Path(folder, f"{stem}.npz")
     own = {one.name: getattr(made.case, one.name) for one in fields(Port)}
     own["inputs"] = {k: replace(one, grad=False) for k, one in made.case.inputs.items()}
     leaves = tuple(made.given.owners.values())
@@ -236,9 +236,9 @@ def _write(file: Path, given: Givens, targets: dict[str, np.ndarray]) -> None:
         np.savez(stream, **arrays)
 
 
-def _workload(name: str, case: Timed, mode: str, flops: int) -> Workload:
+def _workload(name: str, case: Timed, mode: str, made: Models, flops: int) -> Workload:
     images = [given for given in case.inputs.values() if "c" in given.names.split()]
-    first = next(iter(case.givens().inputs.values()))
+    first = next(iter(made.given.inputs.values()))
     return Workload(
         name, case, mode, flops=flops, samples=len(first) if first.ndim else 1,
         layout=any(len(given.shape) == 4 for given in images),

@@ -17,7 +17,7 @@ from compare.measure import jax_arm, jax_knobs, jax_step
 from compare.measure.jax_step import Step, dtype_of, wide
 from compare.measure.job import Arrays, Job
 from compare.measure.timing import Prepared
-from compare.port.bench import Asked, Timed
+from compare.port.bench import WORDS, Asked, Timed
 from compare.port.named import made, named
 from compare.port.trees import flat, found_moments, nested
 from compare.run import state, target
@@ -27,8 +27,6 @@ from compare.run.jax_side import input_patterns
 from compare.run.port.jax_model import JaxModel, taken_apart
 from compare.run.port.side import Ported
 from compare.run.port.table import returned
-
-WORDS = {"attention": "the model's own"}
 
 
 def model_of(asked: Asked, train: bool) -> JaxModel:

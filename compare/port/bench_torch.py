@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -13,7 +12,7 @@ from compare.measure import torch_arm
 from compare.measure.job import Arrays, Job, Reference, floating
 from compare.measure.timing import Prepared
 from compare.measure.torch_step import Kinds, Layer, Program
-from compare.port.bench import Asked, Timed
+from compare.port.bench import WORDS, Asked, Timed
 from compare.port.makers import Make
 from compare.port.moments import held
 from compare.port.named import made, named
@@ -38,6 +37,7 @@ def make(job: Job) -> Prepared:
 
 def reference(job: Job, precisions: tuple[str, ...]) -> Reference:
     """Eager runs: float64, its twins for each precision, and each precision itself."""
+    job = replace(job, leaves=cast(Timed, job.workload.pair).leaves)
     return torch_arm.reference(job, precisions, KINDS)
 
 
@@ -51,10 +51,8 @@ def operations(made: Models, mode: str) -> int:
 
     module = torch_side.filled(made.torch, made.given, torch.float64, "cpu")
     module.train(made.case.train)
-    inputs = {
-        name: x.detach()
-        for name, x in torch_side.inputs_of(made.case, made.given, torch.float64, "cpu").items()
-    }
+    given = made.given.inputs.items()
+    inputs = {name: torch_side.tensor(x, torch.float64, "cpu") for name, x in given}
     before = {name: x.clone() for name, x in inputs.items()}
     # Of attention's fused kernels torch counts some only: written out, all is products.
     counting = FlopCounterMode(display=False)
@@ -75,7 +73,7 @@ def operations(made: Models, mode: str) -> int:
 class Own(Program):
     """What the user's module needs where ours is built by its case."""
 
-    words: Mapping[str, str] = MappingProxyType({"attention": "the model's own"})
+    words = WORDS
 
     @property
     def pair(self) -> Timed:
@@ -104,8 +102,7 @@ class Trained(Own):
         super().__init__(job, off, twin)
         self.parameters = dict(self.model.named_parameters())
         user, _ = named(self.pair.asked.optimizers, "--optimizers")
-        plain = user([torch.nn.Parameter(torch.zeros(1))])
-        first = plain[0] if isinstance(plain, tuple) else plain
+        first, _ = Make(user).pair([torch.nn.Parameter(torch.zeros(1))])
         fuses = "fused" in first.defaults and job.arm.tuning in ("matched", "best")
         self.maker = Make(user, (("fused", True),) if fuses else ())
         self.words = {**self.words, "optimizer": self._kernels(first, fuses)}
@@ -114,8 +111,6 @@ class Trained(Own):
         self.handed = target.called(self.pair, self.inputs)
         self.told = self.pair.targets(lambda x: self.held(x, job.device))
         self.loss = self.compiled(self._losses())
-        graphs = ("reduce-overhead", "max-autotune")
-        self.marks = job.device == "cuda" and job.arm.mode in graphs
 
     def _kernels(self, optimizer: torch.optim.Optimizer, fuses: bool) -> str:
         if fuses or optimizer.defaults.get("fused"):
@@ -153,9 +148,6 @@ class Trained(Own):
             return torch.stack(parts).sum()
 
         return of
-
-    def examples(self, device: str) -> dict[str, torch.Tensor]:
-        return {name: self.held(x, device) for name, x in self.given.inputs.items()}
 
     def pull(self) -> None:
         if self.marks:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from compare.command import fail
+from compare.command import fail, names_of
 from compare.options import Seed
 from compare.port.named import given, made, named
 from compare.port.options import (
@@ -24,7 +24,6 @@ from compare.port.options import (
     SaveMap,
     Torch,
     Train,
-    names_of,
     pairs_of,
 )
 
@@ -90,7 +89,7 @@ def check(
             mapping=map_file,
             layout=layout or None,
             outputs=pairs_of(output),
-            jax_inputs=names_of(jax_inputs),
+            jax_inputs=names_of(jax_inputs) or None,
             optimizers=pair,
             losses=named(losses, "--losses") if losses else None,
             batches=made(batches, "--batches") if batches else None,

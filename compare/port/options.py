@@ -73,8 +73,3 @@ Batches = Annotated[
 def pairs_of(outputs: list[str] | None) -> list[str | tuple[str, ...]] | None:
     """The names of outputs that --output gave, each one or (torch's, JAX's)."""
     return [tuple(o.split("=", 1)) if "=" in o else o for o in outputs or ()] or None
-
-
-def names_of(text: str) -> list[str] | None:
-    """Names with commas between; None for none."""
-    return [name.strip() for name in text.split(",") if name.strip()] or None
