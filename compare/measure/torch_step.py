@@ -224,54 +224,42 @@ class Called(Program):
         return {"output/0": torch_side.numpy(self.last)}
 
 
-class Trained(Program):
-    """A whole step of training: loss, gradients, clipping, update, schedule."""
+class Stepped(Program):
+    """A step of training, by whichever optimizer.
+
+    loss     of a call: (what is pulled back, what is shown)
+    handed   its positional and named arguments
+    """
+
+    loss: Callable[..., tuple[torch.Tensor, torch.Tensor]]
+    handed: tuple[tuple[Any, ...], Mapping[str, Any]]
 
     def __init__(self, job: Job, off: float = 0.0, twin: int = 0) -> None:
         super().__init__(job, off, twin)
-        self.training = training = torch_knobs.updated(cast(Training, job.workload.pair), job)
         self.parameters = dict(self.model.named_parameters())
-        self.update = Update(training, self.parameters)
-        goal = objective(training, "torch")
-        autocast, device = self.policy == "autocast", job.device
-
-        def loss(*examples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            with torch.autocast(device, torch.bfloat16, enabled=autocast):
-                losses = goal(self.model, *examples)
-            whole = losses.sum() if training.by_hand else losses.mean()
-            return whole, losses.detach().mean()
-
-        self.loss = self.compiled(loss)
-        self.inputs = self.examples(job.device)
-        self.count = job.workload.samples
-
-    def examples(self, device: str) -> list[torch.Tensor]:
-        return [self.held(x, device) for x in self.given.inputs.values()]
 
     def pull(self) -> None:
         if self.marks:
             torch.compiler.cudagraph_mark_step_begin()
-        whole, self.last = self.loss(*self.inputs)
+        args, named = self.handed
+        whole, self.last = self.loss(*args, **named)
         whole.backward()
 
     def move(self) -> None:
-        update = self.update
-        if update.clip is not None and self.training.clip is not None:
-            update.clip(self.parameters.values(), **self.training.clip.arguments)
-        update.step(self.count)
+        """The optimizer's step; gradients end empty."""
+        raise NotImplementedError
+
+    def restored(self) -> None:
+        """The given leaves, and an optimizer that has not moved."""
+        raise NotImplementedError
+
+    def moments(self) -> Arrays:
+        """What the optimizer holds between steps."""
+        raise NotImplementedError
 
     def run(self) -> None:
         self.pull()
         self.move()
-
-    def capture(self) -> None:
-        """The schedule, which is the host's, stands outside the graph."""
-        schedule, self.update.schedule = self.update.schedule, None
-        super().capture()
-        self.update.schedule = schedule
-        if schedule is not None:
-            replay = self.call
-            self.call = lambda: (replay(), schedule.step())
 
     def agreement(self) -> Arrays:
         self.restored()
@@ -291,11 +279,52 @@ class Trained(Program):
             self.move()
         if masks:
             self.masked({})
-        arrays["loss"] = torch_side.numpy(self.last)
-        counters = ("moment/step", "moment/mu_product")
-        arrays |= {k: v for k, v in self.update.moments().items() if k not in counters}
+        arrays |= {"loss": torch_side.numpy(self.last)} | self.moments()
         arrays |= {f"weight/{k}": torch_side.numpy(p) for k, p in self.parameters.items()}
         return arrays | floating(torch_side.kept_buffers(self.model, self.given))
+
+
+class Trained(Stepped):
+    """A whole step of training: loss, gradients, clipping, update, schedule."""
+
+    def __init__(self, job: Job, off: float = 0.0, twin: int = 0) -> None:
+        super().__init__(job, off, twin)
+        self.training = training = torch_knobs.updated(cast(Training, job.workload.pair), job)
+        self.update = Update(training, self.parameters)
+        goal = objective(training, "torch")
+        autocast, device = self.policy == "autocast", job.device
+
+        def loss(*examples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            with torch.autocast(device, torch.bfloat16, enabled=autocast):
+                losses = goal(self.model, *examples)
+            whole = losses.sum() if training.by_hand else losses.mean()
+            return whole, losses.detach().mean()
+
+        self.loss = self.compiled(loss)
+        self.handed = tuple(self.examples(job.device)), {}
+        self.count = job.workload.samples
+
+    def examples(self, device: str) -> list[torch.Tensor]:
+        return [self.held(x, device) for x in self.given.inputs.values()]
+
+    def move(self) -> None:
+        update = self.update
+        if update.clip is not None and self.training.clip is not None:
+            update.clip(self.parameters.values(), **self.training.clip.arguments)
+        update.step(self.count)
+
+    def capture(self) -> None:
+        """The schedule, which is the host's, stands outside the graph."""
+        schedule, self.update.schedule = self.update.schedule, None
+        super().capture()
+        self.update.schedule = schedule
+        if schedule is not None:
+            replay = self.call
+            self.call = lambda: (replay(), schedule.step())
+
+    def moments(self) -> Arrays:
+        counters = ("moment/step", "moment/mu_product")
+        return {k: v for k, v in self.update.moments().items() if k not in counters}
 
     @torch.no_grad()
     def restored(self) -> None:

@@ -9,9 +9,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from compare.measure import torch_arm
-from compare.measure.job import Arrays, Job, Reference, floating
+from compare.measure.job import Arrays, Job, Reference
 from compare.measure.timing import Prepared
-from compare.measure.torch_step import Kinds, Layer, Program
+from compare.measure.torch_step import Kinds, Layer, Program, Stepped
 from compare.port.bench import WORDS, Asked, Timed
 from compare.port.makers import Make
 from compare.port.moments import held
@@ -93,22 +93,20 @@ class Called(Own, Layer):
     """A call of the module: its outputs, or them and every gradient of a drawn cotangent."""
 
 
-class Trained(Own):
+class Trained(Own, Stepped):
     """A step of training by the user's own optimizer, schedule and loss."""
 
     def __init__(self, job: Job, off: float = 0.0, twin: int = 0) -> None:
         if job.arm.mode == "cudagraph":
             raise NotImplementedError("an optimizer of your own is captured in no CUDA graph")
         super().__init__(job, off, twin)
-        self.parameters = dict(self.model.named_parameters())
         user, _ = named(self.pair.asked.optimizers, "--optimizers")
         first, _ = Make(user).pair([torch.nn.Parameter(torch.zeros(1))])
         fuses = "fused" in first.defaults and job.arm.tuning in ("matched", "best")
         self.maker = Make(user, (("fused", True),) if fuses else ())
         self.words = {**self.words, "optimizer": self._kernels(first, fuses)}
         self.optimizer = self.maker(self.parameters.values())
-        self.inputs = self.examples(job.device)
-        self.handed = target.called(self.pair, self.inputs)
+        self.handed = target.called(self.pair, self.examples(job.device))
         self.told = self.pair.targets(lambda x: self.held(x, job.device))
         self.loss = self.compiled(self._losses())
 
@@ -119,16 +117,17 @@ class Trained(Own):
         return "several kernels for all" if several else "several kernels for each"
 
     def _losses(self) -> Any:
-        """loss(*args, **named) of a call of the module."""
+        """The loss of a call of the module, and that to be shown."""
         case, autocast, device = self.pair, self.policy == "autocast", self.job.device
         if case.asked.losses:
             of, _ = named(case.asked.losses, "--losses")
         else:
             of = self._weighed()
 
-        def loss(*args: Any, **named: Any) -> torch.Tensor:
+        def loss(*args: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
             with torch.autocast(device, torch.bfloat16, enabled=autocast):
-                return of(self.model(*args, **named), *self.told)
+                whole = of(self.model(*args, **named), *self.told)
+            return whole, whole.detach()
 
         return loss
 
@@ -149,29 +148,17 @@ class Trained(Own):
 
         return of
 
-    def pull(self) -> None:
-        if self.marks:
-            torch.compiler.cudagraph_mark_step_begin()
-        self.optimizer.zero_grad()
-        loss = self.loss(*self.handed[0], **self.handed[1])
-        loss.backward()
-        self.last = loss.detach()
-
-    def run(self) -> None:
-        self.pull()
+    def move(self) -> None:
         self.optimizer.step()
+        self.optimizer.zero_grad()
 
-    def agreement(self) -> Arrays:
-        """Of a step from the givens, by an optimizer and a schedule that have not moved."""
+    def restored(self) -> None:
+        """By an optimizer and a schedule made anew."""
         self.filled(self.model)
         self.optimizer = self.maker(self.parameters.values())
-        self.pull()
-        grads = {k: p.grad for k, p in self.parameters.items() if p.grad is not None}
-        arrays = {f"grad/{k}": torch_side.numpy(grad) for k, grad in grads.items()}
-        self.optimizer.step()
-        arrays |= {"loss": torch_side.numpy(self.last)} | held(self.optimizer, self.parameters)
-        arrays |= {f"weight/{k}": torch_side.numpy(p) for k, p in self.parameters.items()}
-        return arrays | floating(torch_side.kept_buffers(self.model, self.given))
+
+    def moments(self) -> Arrays:
+        return held(self.optimizer, self.parameters)
 
 
 KINDS: Kinds = {"forward": Called, "gradient": Called, "train": Trained}
